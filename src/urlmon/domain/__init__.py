@@ -1,0 +1,1 @@
+"""The domain: frozen values, valid by construction, and the pure rules over them."""

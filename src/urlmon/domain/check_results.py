@@ -1,0 +1,205 @@
+"""Check results: what a checker saw, and what became of it in a store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from urlmon.domain._validators import (
+    instant,
+    kind_of,
+    optional,
+    pattern,
+    text,
+    to_utc,
+    to_utc_or_none,
+    whole,
+)
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.monitors import LOCATION, LOCATION_MEANING
+from urlmon.errors import InvalidValueError
+
+LONGEST_MESSAGE = 500
+MAX_BATCH = 5_000
+CLOCK_TOLERANCE = timedelta(minutes=5)
+_HOUR_US = 3_600_000_000
+_FIRST_EXPIRY = datetime(1950, 1, 1, tzinfo=UTC)
+
+
+class ErrorKind(StrEnum):
+    """At which step a check failed."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    STATUS = "status"
+    CONTENT = "content"
+    OTHER = "other"
+
+
+@frozen(kw_only=True)
+class CheckError:
+    """Why a check failed.
+
+    Attributes:
+        kind: At which step.
+        message: What happened, at most 500 characters, possibly empty.
+    """
+
+    kind: ErrorKind = field(validator=kind_of(ErrorKind))
+    message: str = field(default="", validator=text(LONGEST_MESSAGE, shortest=0))
+
+
+def _expiry(_: object, attribute: Attribute[Any], value: object) -> None:
+    """Validate a certificate's end (RFC 5280: from 1950, up to 9999 for "never")."""
+    if not isinstance(value, datetime) or value.tzinfo is None or value < _FIRST_EXPIRY:
+        raise InvalidValueError(attribute.name, "must be a datetime with a time zone, from 1950 on")
+
+
+_microseconds = optional(whole(0, _HOUR_US))
+
+
+@frozen(kw_only=True)
+class Phases:
+    """How the response time divides, each in whole microseconds up to one hour, or None."""
+
+    dns_us: int | None = field(default=None, validator=_microseconds)
+    connect_us: int | None = field(default=None, validator=_microseconds)
+    tls_us: int | None = field(default=None, validator=_microseconds)
+    ttfb_us: int | None = field(default=None, validator=_microseconds)
+    transfer_us: int | None = field(default=None, validator=_microseconds)
+
+
+@frozen(kw_only=True)
+class CheckResult:
+    """The result of one check.
+
+    The identity is (tenant, monitor, location, `scheduled_at`): recorded twice, it is stored once.
+    A storage failure is never a result; it is an `UnavailableError`.
+
+    Attributes:
+        tenant_id: The monitor's owner.
+        monitor_id: What was checked.
+        location: From where.
+        scheduled_at: When the check was due.
+        checked_at: When it was made.
+        error: Why it failed; None if it succeeded.
+        status_code: The HTTP status, 100 to 599; None if there was none.
+        response_time_us: Whole microseconds up to one hour; None if there was no response.
+        phases: How the response time divides.
+        tls_expires_at: When the certificate ends, from 1950 on.
+        size_bytes: Bytes of the response body, up to 2**40.
+    """
+
+    tenant_id: TenantId = field(validator=kind_of(TenantId))
+    monitor_id: MonitorId = field(validator=kind_of(MonitorId))
+    location: str = field(default="default", validator=pattern(LOCATION, LOCATION_MEANING))
+    scheduled_at: datetime = field(converter=to_utc, validator=instant)
+    checked_at: datetime = field(converter=to_utc, validator=instant)
+    error: CheckError | None = field(default=None, validator=optional(kind_of(CheckError)))
+    status_code: int | None = field(default=None, validator=optional(whole(100, 599)))
+    response_time_us: int | None = field(default=None, validator=_microseconds)
+    phases: Phases = field(factory=Phases, validator=kind_of(Phases))
+    tls_expires_at: datetime | None = field(
+        default=None, converter=to_utc_or_none, validator=optional(_expiry)
+    )
+    size_bytes: int | None = field(default=None, validator=optional(whole(0, 2**40)))
+
+    @property
+    def success(self) -> bool:
+        """Whether the check succeeded: there is no error."""
+        return self.error is None
+
+    def outcome(self) -> CheckOutcome:
+        """Return what alerting needs to know of this result."""
+        cause = None if self.error is None else f"{self.error.kind}: {self.error.message}"
+        return CheckOutcome(
+            tenant_id=self.tenant_id,
+            monitor_id=self.monitor_id,
+            location=self.location,
+            scheduled_at=self.scheduled_at,
+            success=self.success,
+            cause=None if cause is None else cause[:LONGEST_MESSAGE],
+        )
+
+
+@frozen(kw_only=True)
+class CheckOutcome:
+    """The part of a result that alerting decides by.
+
+    Attributes:
+        tenant_id: The monitor's owner.
+        monitor_id: What was checked.
+        location: From where.
+        scheduled_at: When the check was due: the order of outcomes.
+        success: Whether it succeeded.
+        cause: Why not, at most 500 characters.
+    """
+
+    tenant_id: TenantId = field(validator=kind_of(TenantId))
+    monitor_id: MonitorId = field(validator=kind_of(MonitorId))
+    location: str = field(default="default", validator=pattern(LOCATION, LOCATION_MEANING))
+    scheduled_at: datetime = field(converter=to_utc, validator=instant)
+    success: bool = field(validator=kind_of(bool))
+    cause: str | None = field(default=None, validator=optional(text(LONGEST_MESSAGE, shortest=0)))
+
+
+class Refusal(StrEnum):
+    """Why a store does not keep a result."""
+
+    EXPIRED = "expired"
+    """Due longer ago than the store keeps results."""
+    FUTURE = "future"
+    """Due more than five minutes ahead of the clock."""
+
+
+@frozen(kw_only=True)
+class Fate:
+    """What became of one result of a batch.
+
+    Attributes:
+        refusal: Why it was not stored; None if it is stored, now or by an earlier call.
+    """
+
+    refusal: Refusal | None = None
+
+    @property
+    def stored(self) -> bool:
+        """Whether the store has the result."""
+        return self.refusal is None
+
+
+STORED = Fate()
+
+
+def fate_at(scheduled_at: datetime, *, now: datetime, retention: timedelta) -> Fate:
+    """Decide whether a store keeps a result that was due at `scheduled_at`.
+
+    One that is exactly as old as the retention is kept, as is one exactly five minutes ahead.
+    """
+    if scheduled_at < now - retention:
+        return Fate(refusal=Refusal.EXPIRED)
+    if scheduled_at > now + CLOCK_TOLERANCE:
+        return Fate(refusal=Refusal.FUTURE)
+    return STORED
+
+
+def outranks(new: CheckResult, old: CheckResult) -> bool:
+    """Say whether `new` replaces `old` of the same identity: a failure outranks a success."""
+    return old.success and not new.success
+
+
+def check_batch(results: object) -> None:
+    """Refuse what is no batch of results.
+
+    Raises:
+        InvalidValueError: There are more than 5,000, or one is no `CheckResult`.
+    """
+    if not isinstance(results, list | tuple) or len(results) > MAX_BATCH:
+        raise InvalidValueError("results", f"must be a list or tuple of at most {MAX_BATCH}")
+    if not all(isinstance(result, CheckResult) for result in results):
+        raise InvalidValueError("results", "must hold CheckResult objects only")

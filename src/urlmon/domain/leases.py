@@ -1,0 +1,57 @@
+"""Leases: the right to act on something for a while."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from attrs import field, frozen
+
+from urlmon.domain._validators import check_text
+from urlmon.errors import InvalidValueError
+
+LONGEST_LOCK_NAME = 200
+SHORTEST_LEASE = timedelta(milliseconds=10)
+LONGEST_LEASE = timedelta(hours=24)
+
+
+@frozen(kw_only=True)
+class Lease:
+    """A held lock.
+
+    Attributes:
+        name: What is locked.
+        token: Random text that only the holder knows; never in a repr.
+        fence: A number that grows with every acquisition of this name.  Store it with what the lock
+            guards, and let a write pass only `WHERE fence <= %s`.
+        expires_at: `time.monotonic()` seconds of this process at which the lease is over, counted
+            from before the request was sent, and so never later than the server's own deadline.
+    """
+
+    name: str
+    token: str = field(repr=False)
+    fence: int
+    expires_at: float
+
+
+def check_lock_name(name: object) -> str:
+    """Return a lock's name: 1 to 200 characters.
+
+    Raises:
+        InvalidValueError: It is no such text.
+    """
+    return check_text("name", name, longest=LONGEST_LOCK_NAME)
+
+
+def check_ttl(ttl: object) -> timedelta:
+    """Return a lease's length: 10 ms to 24 hours in whole milliseconds.
+
+    Raises:
+        InvalidValueError: It is no such duration.
+    """
+    if (
+        not isinstance(ttl, timedelta)
+        or not SHORTEST_LEASE <= ttl <= LONGEST_LEASE
+        or ttl % timedelta(milliseconds=1)
+    ):
+        raise InvalidValueError("ttl", "must be 10 ms to 24 hours in whole milliseconds")
+    return ttl

@@ -1,0 +1,57 @@
+"""The ports: what an application may ask of the stores, in the domain's language."""
+
+from urlmon.ports.alert_state import AlertStateCache
+from urlmon.ports.alerts import AlertRepo
+from urlmon.ports.channels import ChannelRepo
+from urlmon.ports.check_results import CheckResultStore
+from urlmon.ports.clock import Clock
+from urlmon.ports.directory import MonitorDirectory
+from urlmon.ports.health import HealthCheck
+from urlmon.ports.locks import Locks
+from urlmon.ports.monitors import MonitorRepo
+from urlmon.ports.outbox import TransitionOutbox
+from urlmon.ports.statistics import CheckStatistics
+from urlmon.ports.tenants import TenantRepo
+
+__all__ = [
+    "CROSS_TENANT",
+    "AlertRepo",
+    "AlertStateCache",
+    "ChannelRepo",
+    "CheckResultStore",
+    "CheckStatistics",
+    "Clock",
+    "HealthCheck",
+    "Locks",
+    "MonitorDirectory",
+    "MonitorRepo",
+    "TenantRepo",
+    "TransitionOutbox",
+]
+
+CROSS_TENANT = frozenset(
+    {
+        # The operator's and the checkers' view of everybody.
+        "MonitorDirectory.changes",
+        "MonitorDirectory.list_active",
+        "TenantRepo.add",
+        "TenantRepo.find_by_slug",
+        "TenantRepo.list",
+        "TenantRepo.update",
+        # Items that carry their tenant.
+        "CheckResultStore.record",
+        "TransitionOutbox.backlog",
+        "TransitionOutbox.claim",
+        "TransitionOutbox.dead_letters",
+        "TransitionOutbox.release",
+        "TransitionOutbox.settle",
+        # No tenant's data.
+        "Clock.now",
+        "HealthCheck.check",
+        "Locks.acquire",
+        "Locks.hold",
+        "Locks.release",
+        "Locks.renew",
+    }
+)
+"""The port methods whose first argument is not a `tenant_id`, and why; every other one's is."""

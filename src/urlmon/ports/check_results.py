@@ -1,0 +1,85 @@
+"""The port for check results as they were recorded."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from urlmon.domain.check_results import CheckResult, Fate
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.pages import Page
+from urlmon.domain.periods import Period
+
+
+class CheckResultStore(Protocol):
+    """Keeps check results for a limited time.  Another tenant's results are the same as none.
+
+    Every call can raise `UnavailableError`, and may then be made again.  `InvalidValueError` is
+    raised, before anything is sent, for a `tenant_id` that is no `TenantId`.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
+        """Store a batch of up to 5,000 results of any tenants and monitors.
+
+        The identity of a result is (tenant, monitor, location, `scheduled_at`).  Recorded twice, it
+        is stored once: a failure outranks a success, and among equals the first stands or the last,
+        but never a mixture.  Repeatable.  No monitor needs to exist.
+
+        Results outside of the time that the store keeps are refused one by one, by the store's
+        clock (`urlmon.domain.check_results.fate_at`); the others are stored, together or, on
+        `UnavailableError`, possibly in part.
+
+        Returns:
+            The fate of each result, in the order given.
+
+        Raises:
+            InvalidValueError: There are more than 5,000, or one is no `CheckResult`.
+        """
+
+    @abstractmethod
+    async def latest(
+        self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
+    ) -> Mapping[MonitorId, CheckResult]:
+        """Return the newest result of each of up to 1,000 monitors.
+
+        Newest by `scheduled_at`; of equals a failure before a success, then the location that sorts
+        first.  Monitors without results are left out.
+
+        Raises:
+            InvalidValueError: More than 1,000 ids are given.
+        """
+
+    @abstractmethod
+    async def history(
+        self,
+        tenant_id: TenantId,
+        monitor_id: MonitorId,
+        *,
+        period: Period,
+        success: bool | None = None,
+        location: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[CheckResult]:
+        """Return a monitor's results of a period, newest `scheduled_at` first, then by location.
+
+        Args:
+            tenant_id: The owner.
+            monitor_id: The monitor; of an unknown one the list is empty.
+            period: Which results, by `scheduled_at`.
+            success: Only those that succeeded, or that failed.
+            location: Only those of one location.
+            cursor: `next_cursor` of the page before.
+            limit: Items of a page, 1 to 1,000.
+
+        Raises:
+            InvalidValueError: The limit is out of range, or the cursor is from another list.
+        """
+
+    @abstractmethod
+    async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        """Delete a monitor's results.  Repeatable; results recorded afterwards are kept."""

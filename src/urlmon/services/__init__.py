@@ -1,0 +1,1 @@
+"""What spans several ports and knows no store."""

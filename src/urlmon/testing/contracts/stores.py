@@ -1,0 +1,58 @@
+"""What a contract suite is run over: the ports of one store, together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from attrs import frozen
+
+from urlmon.ports import (
+    AlertRepo,
+    AlertStateCache,
+    ChannelRepo,
+    CheckResultStore,
+    CheckStatistics,
+    Clock,
+    Locks,
+    MonitorDirectory,
+    MonitorRepo,
+    TenantRepo,
+    TransitionOutbox,
+)
+
+
+@frozen(kw_only=True)
+class RelationalStores:
+    """The relational record; a contract gets it from the fixture `relational`, empty."""
+
+    tenants: TenantRepo
+    monitors: MonitorRepo
+    directory: MonitorDirectory
+    channels: ChannelRepo
+    alerts: AlertRepo
+
+
+@frozen(kw_only=True)
+class ResultStores:
+    """Check results and statistics; a contract gets it from the fixture `recording`, empty.
+
+    The store keeps results for 90 days by `clock`, which stands still.
+    """
+
+    results: CheckResultStore
+    statistics: CheckStatistics
+    clock: Clock
+
+
+@frozen(kw_only=True)
+class WorkingStores:
+    """The working state; a contract gets it from the fixture `working`, empty.
+
+    `advance` pushes the store's clock on, for deadlines that the store decides.
+    """
+
+    alert_state: AlertStateCache
+    outbox: TransitionOutbox
+    locks: Locks
+    advance: Callable[[timedelta], Awaitable[None]]

@@ -1,0 +1,52 @@
+"""What the fakes share, as the real adapters share a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from urlmon.domain.alerting import AlertState
+from urlmon.domain.alerts import Alert
+from urlmon.domain.channels import NotificationChannel
+from urlmon.domain.check_results import CheckResult
+from urlmon.domain.ids import AlertId, ChannelId, MonitorId, TenantId
+from urlmon.domain.monitors import Monitor
+from urlmon.domain.secrets import Secret
+from urlmon.domain.tenants import Tenant
+from urlmon.ports import Clock
+from urlmon.testing.clock import FakeClock
+from urlmon.testing.faults import Faults
+
+ResultKey = tuple[TenantId, MonitorId, str, datetime]
+
+
+class InMemoryState:
+    """The rows of all fakes that belong together.  Hold one for each "database" of a test.
+
+    Attributes:
+        clock: The time of all of them.
+        faults: Makes their calls fail on demand.
+        retention: How long check results are kept.
+    """
+
+    def __init__(
+        self, *, clock: Clock | None = None, retention: timedelta = timedelta(days=90)
+    ) -> None:
+        self.clock: Clock = clock or FakeClock()
+        self.faults = Faults()
+        self.retention = retention
+        self.tenants: dict[TenantId, Tenant] = {}
+        self.monitors: dict[tuple[TenantId, MonitorId], Monitor] = {}
+        self.channels: dict[tuple[TenantId, ChannelId], NotificationChannel] = {}
+        self.channel_secrets: dict[tuple[TenantId, ChannelId], Mapping[str, Secret]] = {}
+        self.alerts: dict[tuple[TenantId, AlertId], Alert] = {}
+        self.results: dict[ResultKey, CheckResult] = {}
+        self.alert_states: dict[tuple[TenantId, MonitorId], AlertState] = {}
+        # The change feed: each monitor with the number of its newest change, removed ones too.
+        self.changes: dict[tuple[TenantId, MonitorId], int] = {}
+        self._change = 0
+
+    def changed(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        """Note in the change feed that a monitor changed."""
+        self._change += 1
+        self.changes[tenant_id, monitor_id] = self._change

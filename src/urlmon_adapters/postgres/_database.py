@@ -1,0 +1,85 @@
+"""The one way to PostgreSQL: a transaction, for one tenant or for all, with errors translated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from urlmon.domain.ids import TenantId, require_tenant
+from urlmon_adapters.postgres._errors import translate
+
+Connection = AsyncConnection[TupleRow]
+Pool = AsyncConnectionPool[Connection]
+
+
+def build_pool(
+    url: str, *, smallest: int = 1, largest: int = 8, timeout_seconds: float = 10
+) -> Pool:
+    """Build a pool that is not open yet; opening it is the caller's.
+
+    Args:
+        url: A libpq connection string.
+        smallest: Connections kept open.
+        largest: Connections at most.
+        timeout_seconds: How long a call waits for a connection, and connecting lasts at most.
+    """
+    return AsyncConnectionPool(
+        url,
+        open=False,
+        min_size=smallest,
+        max_size=largest,
+        timeout=timeout_seconds,
+        name="urlmon",
+        # A pooler between us and the server may give each transaction another session: nothing of
+        # a session is relied on, and so no statement is prepared in it.
+        kwargs={
+            "autocommit": True,
+            "prepare_threshold": None,
+            "application_name": "urlmon",
+            "connect_timeout": max(2, int(timeout_seconds)),
+        },
+    )
+
+
+class Database:
+    """Transactions on a pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def tenant(self, operation: str, tenant_id: TenantId) -> AsyncIterator[Connection]:
+        """Run a block in a transaction that serves one tenant.
+
+        Raises:
+            InvalidValueError: `tenant_id` is no `TenantId`.
+            StoreError: A driver's error that the block let pass, translated.
+        """
+        require_tenant(tenant_id)
+        async with self._transaction(operation) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def everyone(self, operation: str) -> AsyncIterator[Connection]:
+        """Run a block in a transaction that serves many tenants: only for ports that say so.
+
+        Raises:
+            StoreError: A driver's error that the block let pass, translated.
+        """
+        async with self._transaction(operation) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, operation: str) -> AsyncIterator[Connection]:
+        committing = False
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                yield connection
+                committing = True
+        except psycopg.Error as exc:
+            raise translate(exc, operation, maybe_applied=committing) from exc

@@ -1,0 +1,64 @@
+"""Translates psycopg's errors into urlmon's: by class and SQLSTATE, never by message text."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import errors as sql
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from urlmon.errors import CorruptDataError, StoreError, UnavailableError
+
+STORE = "postgresql"
+
+# What a person does about it; the keys are SQLSTATEs.
+_ADVICE = {
+    "28P01": "the password was rejected: check DATABASE_URL",
+    "28000": "the login was rejected: check the user in DATABASE_URL and pg_hba.conf",
+    "3D000": "the database does not exist: create it, or check its name in DATABASE_URL",
+    "42501": "the role lacks a privilege: see docs/how-to/security.md",
+    "42P01": "a table is missing: run `urlmon migrate`",
+    "42703": "a column is missing: run `urlmon migrate`",
+    "42883": "a function is missing: run `urlmon migrate`",
+    "53300": "the server has no connection left: lower the pool size or raise max_connections",
+    "53100": "the server's disk is full",
+    "25006": "the server is read-only: it is a standby, or a failover is under way",
+}
+# 08 connection, 40 rollback (serialization, deadlock), 53 resources, 57P0x shutdown, 55P03 lock,
+# 57014 time limit, 25006 read-only, 25P03 idle time limit: later the same call can succeed.
+_TRANSIENT = ("08", "40", "53", "57P", "55P03", "57014", "25006", "25P03")
+
+
+def translate(error: Exception, operation: str, *, maybe_applied: bool = False) -> StoreError:
+    """Return the error of urlmon that a driver's error means.
+
+    Args:
+        error: What psycopg or its pool raised.
+        operation: The port's method.
+        maybe_applied: Whether a COMMIT had been sent.
+    """
+    if isinstance(error, PoolTimeout | TooManyRequests):
+        return UnavailableError(
+            STORE,
+            operation,
+            "no connection was free in time: is the server up, is the pool large enough?",
+        )
+    sqlstate = error.sqlstate if isinstance(error, psycopg.Error) else None
+    advice = _ADVICE.get(sqlstate or "", "")
+    if sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return UnavailableError(
+            STORE,
+            operation,
+            "the connection was lost or could not be made: is the server up?",
+            maybe_applied=maybe_applied,
+        )
+    if sqlstate is not None and sqlstate.startswith(_TRANSIENT):
+        detail = advice or f"the server could not serve it now (SQLSTATE {sqlstate})"
+        return UnavailableError(STORE, operation, detail, maybe_applied=maybe_applied)
+    if isinstance(error, sql.DataError) or sqlstate is None:
+        return CorruptDataError(STORE, operation, f"unexpected data (SQLSTATE {sqlstate})")
+    return StoreError(STORE, operation, advice or f"the server refused it (SQLSTATE {sqlstate})")
+
+
+def violated(error: psycopg.Error) -> str | None:
+    """Return the name of the constraint that an error is about; None for any other error."""
+    return error.diag.constraint_name if isinstance(error, sql.IntegrityError) else None
