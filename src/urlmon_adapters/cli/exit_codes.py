@@ -1,0 +1,37 @@
+"""The exit codes of the `urlmon` command."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from urlmon.errors import ConfigurationError, UnavailableError
+
+
+class ExitCode(IntEnum):
+    """What a caller of the command can rely on."""
+
+    OK = 0
+    FAILED = 1  # the operation failed, or something is unhealthy
+    USAGE = 2
+    NOT_UP_TO_DATE = 3  # migrations are pending
+    LOCKED = 4  # someone else migrates
+    DIVERGED = 5  # the schema or its history is not what the files say
+    UNREACHABLE = 6  # a store does not answer
+    CONFIGURATION = 78  # EX_CONFIG of sysexits.h
+    INTERRUPTED = 130  # as a shell reports SIGINT
+
+
+# The first class that fits decides; everything else is FAILED.
+_BY_ERROR: Final = (
+    (ConfigurationError, ExitCode.CONFIGURATION),
+    (UnavailableError, ExitCode.UNREACHABLE),
+)
+
+
+def code_for(error: BaseException) -> ExitCode:
+    """Return the exit code that tells of an error."""
+    for kind, code in _BY_ERROR:
+        if isinstance(error, kind):
+            return code
+    return ExitCode.FAILED
