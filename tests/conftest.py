@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests, one plugin module a technology."""
+
+from __future__ import annotations
+
+import pytest
+
+# Before anything imports a contract: a failed assert in it then shows its values.
+pytest.register_assert_rewrite("urlmon.testing.contracts")
+
+pytest_plugins = [
+    "tests.fixtures.servers",
+    "tests.fixtures.influx",
+    "tests.fixtures.postgres",
+    "tests.fixtures.recording",
+    "tests.fixtures.relational",
+    "tests.fixtures.working",
+]
