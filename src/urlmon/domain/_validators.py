@@ -96,6 +96,16 @@ def check_instant(field: str, value: object) -> datetime:
     return utc
 
 
+def check_first_version(version: int) -> None:
+    """Refuse to add what claims to have been changed already.
+
+    Raises:
+        InvalidValueError: The version is not 1.
+    """
+    if version != 1:
+        raise InvalidValueError("version", "must be 1 for what is new")
+
+
 def instant(_: object, attribute: Attribute[Any], value: object) -> None:
     """Validate an instant; a zone other than UTC was converted by `to_utc`."""
     check_instant(attribute.name, value)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from attrs import evolve, field, frozen
 
 from urlmon.domain._validators import (
+    LATEST,
+    check_instant,
     instant,
     kind_of,
     optional,
@@ -17,7 +21,9 @@ from urlmon.domain._validators import (
     to_utc_or_none,
     whole,
 )
-from urlmon.domain.ids import AlertId, MonitorId, TenantId
+from urlmon.domain.ids import AlertId, MonitorId, TenantId, require_owner
+from urlmon.domain.pages import Page, decode_cursor, instant_from_text, instant_to_text, page_of
+from urlmon.domain.periods import Period
 from urlmon.errors import InvalidValueError
 
 RULE = r"[a-z][a-z0-9_-]{0,62}"
@@ -113,12 +119,30 @@ class Alert:
         return evolve(self, acknowledged_by=by, note=note, acknowledged_at=at)
 
     def resolved(self, *, at: datetime) -> Alert:
-        """Return the alert ended.
+        """Return the alert ended; itself if it is.
+
+        An end before the opening is taken as one at the opening: outcomes are in order for each
+        location alone, so an outcome that was due earlier elsewhere can be what ends an alert.
 
         Raises:
-            InvalidValueError: `at` is before the alert opened.
+            InvalidValueError: The instant is naive.
         """
-        return evolve(self, resolved_at=at)
+        ended_at = max(check_instant("at", at), self.opened_at)
+        return self if self.resolved_at is not None else evolve(self, resolved_at=ended_at)
+
+    def was_open_in(self, period: Period) -> bool:
+        """Say whether the alert was open at some instant of a period.
+
+        It is open from `opened_at` (included) to `resolved_at` (excluded); one that ended as it
+        opened counts at that instant.
+        """
+        if self.opened_at >= period.until:
+            return False
+        return (
+            self.opened_at >= period.since
+            or self.resolved_at is None
+            or self.resolved_at > period.since
+        )
 
     def timeline(self) -> tuple[AlertEvent, ...]:
         """Return what happened, in order of time."""
@@ -151,3 +175,49 @@ class Opening:
 
     alert: Alert
     created: bool
+
+
+def check_opening(tenant_id: TenantId, alert: Alert) -> None:
+    """Refuse an alert that cannot be opened.
+
+    Raises:
+        InvalidValueError: It belongs to another tenant, is not firing, or has notifications.
+    """
+    require_owner(tenant_id, alert.tenant_id)
+    if alert.status is not AlertStatus.FIRING:
+        raise InvalidValueError("status", "must be firing")
+    if alert.notification_count:
+        raise InvalidValueError("notification_count", "must be 0")
+
+
+def check_notification_number(number: int) -> int:
+    """Return `number` if it can be a notification's.
+
+    Raises:
+        InvalidValueError: It is not from 1 to 2**31 - 1.
+    """
+    if type(number) is not int or not 1 <= number < 2**31:
+        raise InvalidValueError("number", "must be a whole number from 1 to 2**31 - 1")
+    return number
+
+
+def alert_page(alerts: Sequence[Alert], limit: int, scope: tuple[str, ...]) -> Page[Alert]:
+    """Cut a page from alerts, newest first, of which one more than `limit` was asked for."""
+    return page_of(
+        alerts, limit, scope, lambda alert: (instant_to_text(alert.opened_at), alert.id.hex)
+    )
+
+
+def alerts_before(cursor: str | None, scope: tuple[str, ...]) -> tuple[datetime, UUID]:
+    """Return the sort key before which a list of alerts goes on: one above all where it begins.
+
+    Raises:
+        InvalidValueError: The cursor is not from the list of this scope.
+    """
+    if cursor is None:
+        return LATEST, UUID(int=0)
+    at, alert_id = decode_cursor(cursor, 2, scope=scope)
+    try:
+        return instant_from_text(at), UUID(alert_id)
+    except ValueError as exc:
+        raise InvalidValueError("cursor", "must come from a page of the same list") from exc

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -20,13 +22,23 @@ from urlmon.domain._validators import (
 )
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.monitors import LOCATION, LOCATION_MEANING
+from urlmon.domain.pages import (
+    Page,
+    decode_cursor,
+    instant_from_text,
+    instant_to_text,
+    page_of,
+)
 from urlmon.errors import InvalidValueError
 
 LONGEST_MESSAGE = 500
 MAX_BATCH = 5_000
 CLOCK_TOLERANCE = timedelta(minutes=5)
 _HOUR_US = 3_600_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_EXPIRY = datetime(1950, 1, 1, tzinfo=UTC)
+
+Identity = tuple[TenantId, MonitorId, str, datetime]
 
 
 class ErrorKind(StrEnum):
@@ -56,8 +68,11 @@ class CheckError:
 
 def _expiry(_: object, attribute: Attribute[Any], value: object) -> None:
     """Validate a certificate's end (RFC 5280: from 1950, up to 9999 for "never")."""
-    if not isinstance(value, datetime) or value.tzinfo is None or value < _FIRST_EXPIRY:
-        raise InvalidValueError(attribute.name, "must be a datetime with a time zone, from 1950 on")
+    # What `to_utc` could not convert, because it lies outside of the calendar, has another offset.
+    if not isinstance(value, datetime) or value.utcoffset() != timedelta(0):
+        raise InvalidValueError(attribute.name, "must be a datetime with a time zone, up to 9999")
+    if value < _FIRST_EXPIRY:
+        raise InvalidValueError(attribute.name, "must not be before 1950")
 
 
 _microseconds = optional(whole(0, _HOUR_US))
@@ -91,7 +106,7 @@ class CheckResult:
         status_code: The HTTP status, 100 to 599; None if there was none.
         response_time_us: Whole microseconds up to one hour; None if there was no response.
         phases: How the response time divides.
-        tls_expires_at: When the certificate ends, from 1950 on.
+        tls_expires_at: When the certificate ends, in the years 1950 to 9999.
         size_bytes: Bytes of the response body, up to 2**40.
     """
 
@@ -108,6 +123,11 @@ class CheckResult:
         default=None, converter=to_utc_or_none, validator=optional(_expiry)
     )
     size_bytes: int | None = field(default=None, validator=optional(whole(0, 2**40)))
+
+    @property
+    def identity(self) -> Identity:
+        """Tenant, monitor, location and `scheduled_at`."""
+        return self.tenant_id, self.monitor_id, self.location, self.scheduled_at
 
     @property
     def success(self) -> bool:
@@ -193,13 +213,66 @@ def outranks(new: CheckResult, old: CheckResult) -> bool:
     return old.success and not new.success
 
 
-def check_batch(results: object) -> None:
-    """Refuse what is no batch of results.
+def strongest(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
+    """Return one result of each identity: the first, unless a later one outranks it."""
+    kept: dict[Identity, CheckResult] = {}
+    for result in results:
+        if outranks(result, kept.setdefault(result.identity, result)):
+            kept[result.identity] = result
+    return tuple(kept.values())
+
+
+def newest(results: Iterable[CheckResult]) -> CheckResult:
+    """Return the newest of at least one result.
+
+    Of equals a failure before a success, then the location that sorts first.
+    """
+    return min(results, key=lambda each: (_EPOCH - each.scheduled_at, each.success, each.location))
+
+
+def check_batch(results: object) -> tuple[CheckResult, ...]:
+    """Return a batch of results as a tuple.
 
     Raises:
         InvalidValueError: There are more than 5,000, or one is no `CheckResult`.
     """
-    if not isinstance(results, list | tuple) or len(results) > MAX_BATCH:
-        raise InvalidValueError("results", f"must be a list or tuple of at most {MAX_BATCH}")
+    if not isinstance(results, Sequence) or len(results) > MAX_BATCH:
+        raise InvalidValueError("results", f"must be a sequence of at most {MAX_BATCH}")
     if not all(isinstance(result, CheckResult) for result in results):
         raise InvalidValueError("results", "must hold CheckResult objects only")
+    return tuple(results)
+
+
+def check_location(location: str | None) -> None:
+    """Refuse what cannot be a location; None is no filter.
+
+    Raises:
+        InvalidValueError: It is not 1 to 63 of the permitted characters.
+    """
+    if location is not None and re.fullmatch(LOCATION, location) is None:
+        raise InvalidValueError("location", LOCATION_MEANING)
+
+
+def history_page(results: Sequence[CheckResult], limit: int) -> Page[CheckResult]:
+    """Cut a page from a history, of which one result more than `limit` was asked for."""
+    scope = () if not results else _history(results[0].monitor_id)
+    return page_of(
+        results, limit, scope, lambda each: (instant_to_text(each.scheduled_at), each.location)
+    )
+
+
+def history_position(cursor: str, monitor_id: MonitorId) -> tuple[datetime, str]:
+    """Return `scheduled_at` and location of the last result before a cursor.
+
+    Raises:
+        InvalidValueError: The cursor is not from a history of this monitor.
+    """
+    at, location = decode_cursor(cursor, 2, scope=_history(monitor_id))
+    if re.fullmatch(LOCATION, location) is None:
+        raise InvalidValueError("cursor", "must come from a page of the same list")
+    return instant_from_text(at), location
+
+
+def _history(monitor_id: MonitorId) -> tuple[str, str]:
+    """Return the scope of a cursor; filters and periods may change under way, the monitor not."""
+    return "check_results", monitor_id.hex

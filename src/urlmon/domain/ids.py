@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 from uuid import UUID
 
+from urlmon.domain._validators import check_instant
 from urlmon.errors import InvalidValueError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _uuid7_int(milliseconds: int, randomness: int) -> int:
@@ -52,9 +55,14 @@ class Id(UUID):
 
         The same arguments always give the same id, on every machine: what is decided twice, because
         a reply was lost or a store forgot, gets one identity.
+
+        Raises:
+            InvalidValueError: The instant has no time zone, or is outside of the supported years.
         """
-        digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-        milliseconds = int(at.timestamp() * 1_000)
+        utc = check_instant("at", at)
+        digest = hashlib.sha256(repr((utc.isoformat(), *map(str, parts))).encode()).digest()
+        # Whole numbers: a float of seconds comes out a millisecond early now and then.
+        milliseconds = (utc - _EPOCH) // timedelta(milliseconds=1)
         return cls(UUID(int=_uuid7_int(milliseconds, int.from_bytes(digest[:10]) >> 6)))
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
@@ -94,3 +102,13 @@ def require_tenant(tenant_id: TenantId) -> TenantId:
     if not isinstance(tenant_id, TenantId):
         raise InvalidValueError("tenant_id", "must be a TenantId")
     return tenant_id
+
+
+def require_owner(tenant_id: TenantId, owner: TenantId) -> None:
+    """Refuse a `tenant_id` that is none, or that is not the owner of what is given with it.
+
+    Raises:
+        InvalidValueError: It is so.
+    """
+    if require_tenant(tenant_id) != owner:
+        raise InvalidValueError("tenant_id", "must be the tenant_id of what is given with it")

@@ -12,6 +12,7 @@ from urlmon.errors import InvalidValueError
 LONGEST_LOCK_NAME = 200
 SHORTEST_LEASE = timedelta(milliseconds=10)
 LONGEST_LEASE = timedelta(hours=24)
+LONGEST_WAIT = timedelta(hours=1)
 
 
 @frozen(kw_only=True)
@@ -42,7 +43,18 @@ def check_lock_name(name: object) -> str:
     return check_text("name", name, longest=LONGEST_LOCK_NAME)
 
 
-def check_ttl(ttl: object) -> timedelta:
+def check_wait(wait: object) -> timedelta:
+    """Return how long to wait for a lock: up to one hour.
+
+    Raises:
+        InvalidValueError: It is no such duration.
+    """
+    if not isinstance(wait, timedelta) or not timedelta(0) <= wait <= LONGEST_WAIT:
+        raise InvalidValueError("wait", "must be 0 to 1 hour")
+    return wait
+
+
+def check_ttl(ttl: object, *, field: str = "ttl") -> timedelta:
     """Return a lease's length: 10 ms to 24 hours in whole milliseconds.
 
     Raises:
@@ -53,5 +65,5 @@ def check_ttl(ttl: object) -> timedelta:
         or not SHORTEST_LEASE <= ttl <= LONGEST_LEASE
         or ttl % timedelta(milliseconds=1)
     ):
-        raise InvalidValueError("ttl", "must be 10 ms to 24 hours in whole milliseconds")
+        raise InvalidValueError(field, "must be 10 ms to 24 hours in whole milliseconds")
     return ttl

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
 from urlmon.domain._validators import (
+    check_instant,
+    check_text,
     distinct,
     duration,
     instant,
@@ -28,6 +30,8 @@ from urlmon.errors import InvalidValueError
 
 LOCATION = r"[a-z0-9](?:[a-z0-9._-]{0,62})"
 LOCATION_MEANING = "must be 1 to 63 of a-z, 0-9, dot, underscore and hyphen"
+LONGEST_TAG = 50
+LONGEST_PAUSE_REASON = 500
 _SECOND = timedelta(seconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
@@ -155,8 +159,10 @@ class Monitor:
         validator=optional(duration(timedelta(minutes=1), timedelta(days=30), unit=_SECOND)),
     )
     enabled: bool = field(default=True, validator=kind_of(bool))
-    pause_reason: str | None = field(default=None, validator=optional(text(500, shortest=0)))
-    tags: tuple[str, ...] = field(default=(), validator=distinct(20, text(50)))
+    pause_reason: str | None = field(
+        default=None, validator=optional(text(LONGEST_PAUSE_REASON, shortest=0))
+    )
+    tags: tuple[str, ...] = field(default=(), validator=distinct(20, text(LONGEST_TAG)))
     channel_ids: tuple[ChannelId, ...] = field(
         default=(), validator=distinct(20, kind_of(ChannelId))
     )
@@ -173,3 +179,28 @@ class Monitor:
     def expects(self, status: int) -> bool:
         """Say whether an HTTP status counts as success."""
         return any(status in expected for expected in self.expected_statuses)
+
+    def switched(self, *, enabled: bool, reason: str | None, at: datetime) -> Monitor:
+        """Return the monitor resumed or paused; itself where it is so already.
+
+        The arguments are those that `check_switch` accepts.
+        """
+        if self.enabled is enabled and self.pause_reason == reason:
+            return self
+        return evolve(
+            self, enabled=enabled, pause_reason=reason, updated_at=at, version=self.version + 1
+        )
+
+
+def check_switch(*, enabled: bool, reason: str | None, at: datetime) -> None:
+    """Check what a monitor is to be resumed or paused with.
+
+    Raises:
+        InvalidValueError: A reason is given with `enabled`, or is over 500 characters, or the
+            instant has no time zone.
+    """
+    check_instant("at", at)
+    if reason is not None:
+        if enabled:
+            raise InvalidValueError("reason", "must be None while enabled")
+        check_text("reason", reason, longest=LONGEST_PAUSE_REASON, shortest=0)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from attrs import field, frozen
 
 from urlmon.domain._validators import check_instant
+from urlmon.domain.ids import Id
 from urlmon.errors import InvalidValueError
 
 T = TypeVar("T")
@@ -43,28 +46,75 @@ def check_page_size(limit: int) -> int:
     return limit
 
 
+def check_many(name: str, ids: Sequence[Id]) -> None:
+    """Refuse to look up more rows at once than a page may have.
+
+    Raises:
+        InvalidValueError: More than 1,000 ids are given.
+    """
+    if len(ids) > MAX_PAGE_SIZE:
+        raise InvalidValueError(name, f"must have at most {MAX_PAGE_SIZE} items")
+
+
 def encode_cursor(*parts: str) -> str:
     """Make an opaque, URL-safe cursor from the sort key of the last row of a page."""
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, parts: int) -> tuple[str, ...]:
+def decode_cursor(cursor: str, parts: int, *, scope: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the sort key inside a cursor.
 
+    Args:
+        cursor: What the caller gave.
+        parts: The parts of the sort key.
+        scope: The parts before it, which tell the list from every other.
+
     Raises:
-        InvalidValueError: The text was not made by `encode_cursor` with this number of parts.
+        InvalidValueError: The text was not made by `encode_cursor` with this scope and this number
+            of parts.
     """
     try:
         decoded = json.loads(
             base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         )
-    except (ValueError, TypeError, binascii.Error) as exc:
-        raise InvalidValueError("cursor", "must come from a page of the same list") from exc
-    if not isinstance(decoded, list) or len(decoded) != parts:
-        raise InvalidValueError("cursor", "must come from a page of the same list")
-    if not all(isinstance(part, str) for part in decoded):
-        raise InvalidValueError("cursor", "must come from a page of the same list")
-    return tuple(decoded)
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise _foreign_cursor() from exc
+    if not isinstance(decoded, list) or not all(isinstance(part, str) for part in decoded):
+        raise _foreign_cursor()
+    if len(decoded) != len(scope) + parts or tuple(decoded[: len(scope)]) != scope:
+        raise _foreign_cursor()
+    return tuple(decoded[len(scope) :])
+
+
+def ids_after(cursor: str | None, scope: tuple[str, ...], *, ids: int = 1) -> tuple[UUID, ...]:
+    """Return the ids after which a list goes on: nil ones, lower than all, where it begins.
+
+    Raises:
+        InvalidValueError: The cursor is not from the list of this scope.
+    """
+    if cursor is None:
+        return (UUID(int=0),) * ids
+    return tuple(map(uuid_from_text, decode_cursor(cursor, ids, scope=scope)))
+
+
+def page_of(
+    rows: Sequence[T], limit: int, scope: tuple[str, ...], key: Callable[[T], tuple[object, ...]]
+) -> Page[T]:
+    """Cut a page from the rows of a list, of which one more than `limit` was asked for.
+
+    Args:
+        rows: The rows; whether there is one more tells whether a page follows.
+        limit: Items of the page.
+        scope: What tells the list from every other.
+        key: The sort key of a row.
+    """
+    items = tuple(rows[:limit])
+    following = encode_cursor(*scope, *map(str, key(items[-1]))) if len(rows) > limit else None
+    return Page(items=items, next_cursor=following)
+
+
+def _foreign_cursor() -> InvalidValueError:
+    return InvalidValueError("cursor", "must come from a page of the same list")
 
 
 def instant_to_text(at: datetime) -> str:
@@ -81,4 +131,27 @@ def instant_from_text(text: str) -> datetime:
     try:
         return check_instant("cursor", _EPOCH + timedelta(microseconds=int(text)))
     except (ValueError, OverflowError) as exc:
-        raise InvalidValueError("cursor", "must come from a page of the same list") from exc
+        raise _foreign_cursor() from exc
+
+
+def uuid_from_text(text: str) -> UUID:
+    """Read a UUID from a cursor.
+
+    Raises:
+        InvalidValueError: The text is none.
+    """
+    try:
+        return UUID(text)
+    except ValueError as exc:
+        raise _foreign_cursor() from exc
+
+
+def number_from_text(text: str) -> int:
+    """Read a number of a sequence from a cursor.
+
+    Raises:
+        InvalidValueError: The text is no whole number from 0 to 2**64 - 1.
+    """
+    if not re.fullmatch(r"[0-9]{1,20}", text) or int(text) >= 2**64:
+        raise _foreign_cursor()
+    return int(text)

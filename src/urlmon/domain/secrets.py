@@ -31,6 +31,9 @@ class Secret:
     def __str__(self) -> str:
         return "***"
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._text == other._text
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from urlmon.domain._validators import (
     duration,
@@ -17,6 +18,8 @@ from urlmon.domain._validators import (
     whole,
 )
 from urlmon.domain.ids import TenantId
+
+_SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
 class TenantStatus(StrEnum):
@@ -60,8 +63,7 @@ class Tenant:
     id: TenantId = field(validator=kind_of(TenantId))
     slug: str = field(
         validator=pattern(
-            r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
-            "must be 1 to 63 of a-z, 0-9 and hyphens, with no hyphen at either end",
+            _SLUG, "must be 1 to 63 of a-z, 0-9 and hyphens, with no hyphen at either end"
         )
     )
     name: str = field(validator=text(200))
@@ -70,3 +72,18 @@ class Tenant:
     created_at: datetime = field(converter=to_utc, validator=instant)
     updated_at: datetime = field(converter=to_utc, validator=instant)
     version: int = field(default=1, validator=whole(1, 2**31 - 1))
+
+    def switched(self, *, status: TenantStatus, at: datetime) -> Tenant:
+        """Return the tenant activated or suspended; itself where it is so already.
+
+        Raises:
+            InvalidValueError: A value is none that the domain allows.
+        """
+        if self.status is status:
+            return self
+        return evolve(self, status=status, updated_at=at, version=self.version + 1)
+
+
+def is_slug(value: object) -> bool:
+    """Say whether a value can be a tenant's slug."""
+    return isinstance(value, str) and re.fullmatch(_SLUG, value) is not None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from urlmon.domain._validators import check_text
 from urlmon.errors import InvalidValueError
 
 LONGEST_URL = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# A bracketed host with nothing beside it but a port: `urlsplit` overlooks what else is there.
+_HOST_AND_PORT = re.compile(r"(?:\[[^\[\]%]*:[^\[\]%]*\]|[^\[\]:]*)(?::\d*)?")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # What RFC 3986 permits in a path or query, besides letters, digits and existing escapes.
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
@@ -35,6 +37,8 @@ def canonical_url(value: object) -> str:
         raise InvalidValueError(
             "url", "must not hold white space, controls, backslashes or loose percent signs"
         )
+    if "#" in raw:
+        raise InvalidValueError("url", "must not have a fragment")
     try:
         parts = urlsplit(raw)
         port = parts.port
@@ -45,8 +49,9 @@ def canonical_url(value: object) -> str:
     scheme = parts.scheme.lower()
     netloc = host if port in {None, _DEFAULT_PORTS[scheme]} else f"{host}:{port}"
     path = quote(parts.path or "/", safe=_PATH_SAFE)
-    query = quote(parts.query, safe=_PATH_SAFE + "?[]")
-    canonical = urlunsplit((scheme, netloc, path, query, ""))
+    # An empty query is not the same as none (RFC 3986, section 6.2.3).
+    query = "?" * ("?" in raw) + quote(parts.query, safe=_PATH_SAFE + "?[]")
+    canonical = f"{scheme}://{netloc}{path}{query}"
     if len(canonical) > LONGEST_URL:
         raise InvalidValueError("url", f"must have at most {LONGEST_URL} characters when encoded")
     return canonical
@@ -58,8 +63,8 @@ def _refuse(parts: SplitResult) -> None:
         raise InvalidValueError("url", "must begin with http:// or https://")
     if "@" in parts.netloc:
         raise InvalidValueError("url", "must not hold a user name or password")
-    if parts.fragment:
-        raise InvalidValueError("url", "must not have a fragment")
+    if _HOST_AND_PORT.fullmatch(parts.netloc) is None:
+        raise InvalidValueError("url", "must have a valid host and port")
     if parts.port == 0:
         raise InvalidValueError("url", "must have a port from 1 to 65535")
 
@@ -67,10 +72,7 @@ def _refuse(parts: SplitResult) -> None:
 def _canonical_host(host: str) -> str:
     """Return a host name in ASCII, or an IP address in its shortest form."""
     if ":" in host:
-        try:
-            return f"[{ipaddress.IPv6Address(host)}]"
-        except ValueError as exc:
-            raise InvalidValueError("url", "must have a valid host") from exc
+        return f"[{_canonical_ipv6(host)}]"
     try:
         name = host.encode("idna").decode().lower() if not host.isascii() else host.lower()
     except UnicodeError as exc:
@@ -84,3 +86,13 @@ def _canonical_host(host: str) -> str:
         except ValueError as exc:
             raise InvalidValueError("url", "must have a valid host") from exc
     return name
+
+
+def _canonical_ipv6(host: str) -> str:
+    """Return an IPv6 address in its shortest form (RFC 5952), the same in every Python."""
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError as exc:
+        raise InvalidValueError("url", "must have a valid host") from exc
+    mapped = address.ipv4_mapped
+    return f"::ffff:{mapped}" if mapped is not None else str(address)

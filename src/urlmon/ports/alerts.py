@@ -66,9 +66,15 @@ class AlertRepo(Protocol):
 
         Repeatable: a resolved alert is returned as it is, with the instant recorded first.
 
+        Args:
+            tenant_id: The owner.
+            alert_id: The alert.
+            at: When it ended; an instant before the opening is recorded as the opening, because
+                the outcome that ends an alert may have been due earlier, at another location.
+
         Raises:
             NotFoundError: The tenant has no such alert.
-            InvalidValueError: `at` is before the alert opened.
+            InvalidValueError: The instant is naive.
         """
 
     @abstractmethod
@@ -133,7 +139,9 @@ class AlertRepo(Protocol):
     ) -> tuple[Alert, ...]:
         """Return the alerts of up to 1,000 monitors that were open at some instant of a period.
 
-        Oldest `opened_at` first, of equals the lowest id first, and the first 1,000 of them.
+        An alert is open from `opened_at` (included) to `resolved_at` (excluded); one that ended as
+        it opened counts at that instant.  Oldest `opened_at` first, of equals the lowest id first,
+        and the first 1,000 of them.
 
         Raises:
             InvalidValueError: More than 1,000 ids are given.

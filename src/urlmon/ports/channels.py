@@ -34,7 +34,7 @@ class ChannelRepo(Protocol):
         """Store a new channel; its version must be 1 and its health empty.
 
         Repeatable: the same channel and secrets again give the same answer, as long as neither was
-        changed.
+        changed; deliveries counted meanwhile show in its health.
 
         Args:
             tenant_id: The owner.

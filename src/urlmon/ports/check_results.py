@@ -15,6 +15,8 @@ from urlmon.domain.periods import Period
 class CheckResultStore(Protocol):
     """Keeps check results for a limited time.  Another tenant's results are the same as none.
 
+    A result past its time is gone sooner or later, by the store's own upkeep.
+
     Every call can raise `UnavailableError`, and may then be made again.  `InvalidValueError` is
     raised, before anything is sent, for a `tenant_id` that is no `TenantId`.
     """
@@ -77,7 +79,8 @@ class CheckResultStore(Protocol):
             limit: Items of a page, 1 to 1,000.
 
         Raises:
-            InvalidValueError: The limit is out of range, or the cursor is from another list.
+            InvalidValueError: The limit is out of range, the location cannot exist, or the cursor
+                is not from a history of this monitor.
         """
 
     @abstractmethod

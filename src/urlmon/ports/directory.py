@@ -57,5 +57,6 @@ class MonitorDirectory(Protocol):
             limit: Items of a page, 1 to 1,000.
 
         Raises:
-            InvalidValueError: The limit is out of range, or the cursor is from another list.
+            InvalidValueError: The limit is out of range, or the cursor is from another list or
+                cluster.
         """

@@ -82,7 +82,8 @@ class MonitorRepo(Protocol):
             limit: Items of a page, 1 to 1,000.
 
         Raises:
-            InvalidValueError: The limit is out of range, or the cursor is from another list.
+            InvalidValueError: The limit is out of range, the tag is none, or the cursor is from
+                another list.
         """
 
     @abstractmethod
@@ -114,12 +115,13 @@ class MonitorRepo(Protocol):
     ) -> Monitor:
         """Resume or pause a monitor, whatever its version.
 
-        Repeatable: a monitor that is enabled, or paused for this reason, already is returned
+        Repeatable: a monitor that is enabled already, or paused for this reason, is returned
         unchanged.  Otherwise its version goes up by one and `updated_at` becomes `at`.
 
         Raises:
             NotFoundError: The tenant has none with this id.
-            InvalidValueError: A reason is given with `enabled=True`, or is over 500 characters.
+            InvalidValueError: A reason is given with `enabled=True`, or is over 500 characters, or
+                the instant is naive.
         """
 
     @abstractmethod

@@ -23,10 +23,10 @@ class CheckStatistics(Protocol):
     """Sums up check results, by the rules of `urlmon.domain.statistics`.
 
     Each call answers for one or up to 1,000 monitors of a tenant; results of other tenants are
-    never counted.  Every monitor asked for is in the answer, with counts of 0 and an uptime of None
-    where it has no results, or is unknown.  Every call can raise `UnavailableError`, and may then
-    be made again, and `InvalidValueError`, before anything is sent, for a `tenant_id` that is no
-    `TenantId` and for more than 1,000 monitors.
+    never counted.  Every monitor asked for is in the answer, in the order asked, with counts of 0
+    and an uptime of None where it has no results, or is unknown.  Every call can raise
+    `UnavailableError`, and may then be made again, and `InvalidValueError`, before anything is
+    sent, for a `tenant_id` that is no `TenantId` and for more than 1,000 monitors.
     """
 
     __slots__ = ()
@@ -76,7 +76,8 @@ class CheckStatistics(Protocol):
         """Return the days from `first` to `last`, both included, on a zone's calendar.
 
         Raises:
-            InvalidValueError: The zone is unknown, or there are not 1 to 2,000 days.
+            InvalidValueError: The zone is unknown, there are not 1 to 2,000 days, or they reach out
+                of the years 2000 to 2199.
         """
 
     @abstractmethod
@@ -98,5 +99,6 @@ class CheckStatistics(Protocol):
         """Return how many results the tenant has for each UTC day from `first` to `last`.
 
         Raises:
-            InvalidValueError: There are not 1 to 2,000 days.
+            InvalidValueError: There are not 1 to 2,000 days, or they reach out of the years 2000 to
+                2199.
         """

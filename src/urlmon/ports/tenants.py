@@ -74,7 +74,7 @@ class TenantRepo(Protocol):
 
         `tenant.version` is the version that the caller has seen; `created_at` is not changed.
         Repeatable: the same update again gives the same answer, as long as nothing came between.
-        Lower limits are accepted; they bind from the next new monitor on.
+        Lower limits are accepted; they bind from the next monitor on that is added or updated.
 
         Returns:
             The tenant as stored, its version one higher.
@@ -97,6 +97,7 @@ class TenantRepo(Protocol):
 
         Raises:
             NotFoundError: There is none with this id.
+            InvalidValueError: The instant is naive.
         """
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from urlmon.domain.monitors import Monitor
 from urlmon.domain.secrets import Secret
 from urlmon.domain.tenants import Tenant
 from urlmon.ports import Clock
+from urlmon.testing._transitions import TransitionRows
 from urlmon.testing.clock import FakeClock
 from urlmon.testing.faults import Faults
 
@@ -42,6 +44,10 @@ class InMemoryState:
         self.alerts: dict[tuple[TenantId, AlertId], Alert] = {}
         self.results: dict[ResultKey, CheckResult] = {}
         self.alert_states: dict[tuple[TenantId, MonitorId], AlertState] = {}
+        self.outbox = TransitionRows()
+        self.leases: dict[str, tuple[str, datetime]] = {}  # token and end, by the lock's name
+        self.lease_waiters: list[asyncio.Future[None]] = []
+        self.fences: dict[str, int] = {}
         # The change feed: each monitor with the number of its newest change, removed ones too.
         self.changes: dict[tuple[TenantId, MonitorId], int] = {}
         self._change = 0

@@ -1,0 +1,99 @@
+"""The in-memory `AlertStateCache`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from attrs import evolve
+
+from urlmon.domain._validators import check_instant
+from urlmon.domain.alerting import (
+    UNKNOWN,
+    AlertPolicy,
+    AlertState,
+    Decision,
+    DecisionKind,
+    decide,
+)
+from urlmon.domain.check_results import CheckOutcome
+from urlmon.domain.ids import AlertId, MonitorId, TenantId, require_owner, require_tenant
+from urlmon.domain.pages import check_many
+from urlmon.errors import NotFoundError
+from urlmon.ports import AlertStateCache
+from urlmon.testing.state import InMemoryState
+
+
+class InMemoryAlertStateCache(AlertStateCache):
+    """Keeps alert states in a dictionary."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: InMemoryState) -> None:
+        self._state = state
+
+    async def record(
+        self, tenant_id: TenantId, outcome: CheckOutcome, *, policy: AlertPolicy
+    ) -> Decision:
+        require_owner(tenant_id, outcome.tenant_id)
+        async with self._state.faults.call("AlertStateCache.record"):
+            decision = decide(self._read(tenant_id, outcome.monitor_id), outcome, policy)
+            if decision.kind is DecisionKind.APPLIED:
+                self._write(tenant_id, outcome.monitor_id, decision.state)
+                if decision.transition is not None:
+                    self._state.outbox.add(decision.transition, now=self._state.clock.now())
+            return decision
+
+    async def get(self, tenant_id: TenantId, monitor_id: MonitorId) -> AlertState:
+        require_tenant(tenant_id)
+        async with self._state.faults.call("AlertStateCache.get"):
+            return self._read(tenant_id, monitor_id)
+
+    async def get_many(
+        self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
+    ) -> Mapping[MonitorId, AlertState]:
+        require_tenant(tenant_id)
+        check_many("monitor_ids", monitor_ids)
+        async with self._state.faults.call("AlertStateCache.get_many"):
+            return {each: self._read(tenant_id, each) for each in monitor_ids}
+
+    async def seed(self, tenant_id: TenantId, monitor_id: MonitorId, *, state: AlertState) -> bool:
+        require_tenant(tenant_id)
+        async with self._state.faults.call("AlertStateCache.seed"):
+            if self._read(tenant_id, monitor_id) == UNKNOWN:
+                self._write(tenant_id, monitor_id, state)
+            return self._read(tenant_id, monitor_id) == state
+
+    async def suppress(
+        self, tenant_id: TenantId, monitor_id: MonitorId, *, until: datetime | None
+    ) -> AlertState:
+        require_tenant(tenant_id)
+        until = None if until is None else check_instant("until", until)
+        async with self._state.faults.call("AlertStateCache.suppress"):
+            state = evolve(self._read(tenant_id, monitor_id), suppressed_until=until)
+            self._write(tenant_id, monitor_id, state)
+            return state
+
+    async def acknowledge(
+        self, tenant_id: TenantId, monitor_id: MonitorId, *, alert_id: AlertId
+    ) -> AlertState:
+        require_tenant(tenant_id)
+        operation = "AlertStateCache.acknowledge"
+        async with self._state.faults.call(operation):
+            state = self._read(tenant_id, monitor_id)
+            if state.open_alert is None or state.open_alert != alert_id:
+                raise NotFoundError("memory", operation, entity="alert", key=str(alert_id))
+            state = evolve(state, acknowledged=True)
+            self._write(tenant_id, monitor_id, state)
+            return state
+
+    async def forget(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        require_tenant(tenant_id)
+        async with self._state.faults.call("AlertStateCache.forget"):
+            self._state.alert_states.pop((tenant_id, monitor_id), None)
+
+    def _read(self, tenant_id: TenantId, monitor_id: MonitorId) -> AlertState:
+        return self._state.alert_states.get((tenant_id, monitor_id), UNKNOWN)
+
+    def _write(self, tenant_id: TenantId, monitor_id: MonitorId, state: AlertState) -> None:
+        self._state.alert_states[tenant_id, monitor_id] = state

@@ -1,0 +1,159 @@
+"""What every `AlertStateCache` must decide."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from attrs import evolve
+
+from urlmon.domain.alerting import (
+    UNKNOWN,
+    AlertPolicy,
+    AlertState,
+    Decision,
+    DecisionKind,
+    MonitorStatus,
+    TransitionKind,
+    decide,
+)
+from urlmon.testing.clock import NOON
+from urlmon.testing.contracts._alert_states import (
+    MICROSECOND,
+    MINUTE,
+    Monitor,
+    some_outcomes,
+    some_state,
+)
+from urlmon.testing.contracts.stores import WorkingStores
+
+
+class RulesContract:
+    """What every `AlertStateCache` must decide."""
+
+    async def test_nothing_known(self, working: WorkingStores) -> None:
+        """A monitor that nothing is known of is unknown, never up."""
+        monitor = Monitor(working)
+        assert await working.alert_state.get(*monitor.key) == UNKNOWN
+        assert await working.alert_state.get_many(monitor.tenant_id, [monitor.id]) == {
+            monitor.id: UNKNOWN
+        }
+        assert UNKNOWN.status is MonitorStatus.UNKNOWN
+
+    @pytest.mark.parametrize("seed", range(10))
+    async def test_rules(self, working: WorkingStores, seed: int) -> None:
+        """Every answer is the one that the rules of the domain give."""
+        monitor, state = Monitor(working), UNKNOWN
+        for step, (outcome, policy) in enumerate(some_outcomes(monitor, seed)):
+            if step % 13 == 12:
+                until = outcome.scheduled_at + 2 * MINUTE if step % 2 else None
+                await working.alert_state.suppress(*monitor.key, until=until)
+                state = evolve(state, suppressed_until=until)
+            expected = decide(state, outcome, policy)
+            assert await monitor.record(outcome, policy) == expected
+            state = expected.state
+            assert await working.alert_state.get(*monitor.key) == state
+
+    async def test_thresholds(self, working: WorkingStores) -> None:
+        """An alert begins with the failure that reaches the threshold, and ends likewise."""
+        monitor = Monitor(working)
+        policy = AlertPolicy(failure_threshold=20, recovery_threshold=20)
+        for minute in range(60):
+            decision = await monitor.record(
+                monitor.outcome(minute, success=20 <= minute < 40), policy
+            )
+            kind = decision.transition and decision.transition.kind
+            assert kind == {19: TransitionKind.TRIGGERED, 39: TransitionKind.RESOLVED}.get(
+                minute, TransitionKind.TRIGGERED if minute == 59 else None
+            )
+
+    async def test_quorum(self, working: WorkingStores) -> None:
+        """A monitor is down while so many locations are failing, in whatever order they report."""
+        monitor, two = Monitor(working), AlertPolicy(failure_threshold=1, quorum=2)
+        statuses = []
+        for location, minute, success in (
+            ("a", 9, False),
+            ("b", 3, False),
+            ("c", 1, True),
+            ("a", 10, True),
+        ):
+            outcome = monitor.outcome(minute, success=success, location=location)
+            statuses.append((await monitor.record(outcome, two)).state.status.value)
+        assert statuses == ["unknown", "down", "down", "up"]
+
+    async def test_repeat(self, working: WorkingStores) -> None:
+        """A repeat is a duplicate that names the same transition, and adds none to the outbox."""
+        monitor = Monitor(working)
+        first = await monitor.fail(0)
+        for _ in range(3):
+            repeat = await monitor.fail(0)
+            assert repeat == evolve(first, kind=DecisionKind.DUPLICATE)
+        assert first.transition is not None
+        assert await working.outbox.backlog() == 1
+        second = await monitor.fail(1)
+        assert await monitor.fail(1) == evolve(second, kind=DecisionKind.DUPLICATE)
+        assert second.transition is None
+        assert (await monitor.fail(1, location="b")).kind is DecisionKind.APPLIED
+
+    async def test_stale(self, working: WorkingStores) -> None:
+        """What is older than the newest outcome of its location changes nothing."""
+        monitor = Monitor(working)
+        state = (await monitor.fail(5)).state
+        late = await monitor.record(
+            monitor.outcome(5, success=True, scheduled_at=NOON + 5 * MINUTE - MICROSECOND)
+        )
+        assert late == Decision(kind=DecisionKind.STALE, state=state)
+        assert await working.alert_state.get(*monitor.key) == state
+
+    async def test_outbox(self, working: WorkingStores) -> None:
+        """A transition is in the outbox when the answer names it."""
+        monitor = Monitor(working)
+        for minute, outcome in enumerate((monitor.fail, monitor.succeed, monitor.fail)):
+            decision = await outcome(minute)
+            claimed = await working.outbox.claim(request_id=str(minute))
+            assert [each.transition for each in claimed] == [decision.transition]
+            await working.outbox.settle(claimed[0])
+
+    async def test_suppression(self, working: WorkingStores) -> None:
+        """While suppressed nothing is triggered; what is still down afterwards is, at once."""
+        monitor, until = Monitor(working), NOON + 3 * MINUTE
+        state = await working.alert_state.suppress(*monitor.key, until=until)
+        assert state == AlertState(suppressed_until=until)
+        assert await working.alert_state.suppress(*monitor.key, until=until) == state
+        for minute in range(3):
+            decision = await monitor.fail(minute)
+            assert (decision.state.status, decision.transition) == (MonitorStatus.DOWN, None)
+        decision = await monitor.fail(3)
+        assert decision.transition is not None
+        assert decision.transition.at == until
+        await working.alert_state.suppress(*monitor.key, until=NOON + 9 * MINUTE)
+        resolved = (await monitor.succeed(4)).transition
+        assert resolved is not None
+        assert resolved.kind is TransitionKind.RESOLVED
+        assert (await monitor.fail(5)).transition is None
+        state = await working.alert_state.suppress(*monitor.key, until=None)
+        assert state.suppressed_until is None
+        assert (await monitor.fail(6)).transition is not None
+
+    async def test_suppression_of_the_unknown(self, working: WorkingStores) -> None:
+        """A suppression that was ended leaves nothing behind."""
+        monitor = Monitor(working)
+        for until in (None, NOON, None):
+            state = await working.alert_state.suppress(*monitor.key, until=until)
+            assert state == AlertState(suppressed_until=until)
+            assert await working.alert_state.get(*monitor.key) == state
+        assert await working.alert_state.seed(*monitor.key, state=some_state(monitor))
+
+    async def test_many_at_once(self, working: WorkingStores) -> None:
+        """Of many that record the same outcome, one applies it and all name its transition."""
+        monitor = Monitor(working)
+        decisions = await asyncio.gather(*(monitor.fail(0) for _ in range(20)))
+        kinds = sorted(each.kind for each in decisions)
+        assert kinds == [DecisionKind.APPLIED] + [DecisionKind.DUPLICATE] * 19
+        assert len({each.transition for each in decisions}) == 1
+        assert await working.outbox.backlog() == 1
+        places = [f"place-{number}" for number in range(20)]
+        await asyncio.gather(*(monitor.fail(1, location=each) for each in places))
+        state = await working.alert_state.get(*monitor.key)
+        assert [each.location for each in state.locations] == sorted([*places, "default"])
+        assert all(each.failures for each in state.locations)

@@ -1,0 +1,138 @@
+"""What every `Locks.hold` must do."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from urlmon.errors import LeaseLostError
+from urlmon.testing.contracts._leases import (
+    HOUR,
+    PATIENCE_SECONDS,
+    TTL,
+    assert_not_cancelled,
+    is_held,
+    leased,
+    let_wait,
+    outlive,
+)
+from urlmon.testing.contracts.isolation import refusal_of
+from urlmon.testing.contracts.stores import WorkingStores
+
+
+class HoldingContract:
+    """What every `Locks.hold` must do."""
+
+    async def test_hold(self, working: WorkingStores) -> None:
+        """A name is held while the block runs, and not afterwards."""
+        async with working.locks.hold("job", ttl=TTL) as lease:
+            assert lease is not None
+            assert await is_held(working)
+            async with working.locks.hold("job", ttl=TTL) as second:
+                assert second is None
+        assert not await is_held(working)
+        async with working.locks.hold("job", ttl=TTL) as again:
+            assert again is not None
+            assert again.fence > lease.fence
+
+    async def test_hold_waits(self, working: WorkingStores) -> None:
+        """A block that may wait begins when the name is given back."""
+        lease = await leased(working)
+
+        async def block() -> int:
+            async with working.locks.hold("job", ttl=TTL, wait=HOUR) as held:
+                assert held is not None
+                return held.fence
+
+        task = asyncio.create_task(block())
+        await let_wait(working)
+        await working.locks.release(lease)
+        assert await asyncio.wait_for(task, PATIENCE_SECONDS) > lease.fence
+        assert not await is_held(working)
+
+    async def test_hold_renews(self, working: WorkingStores) -> None:
+        """A block may run for many times `ttl`: its lease is renewed."""
+        async with working.locks.hold("job", ttl=TTL):
+            for _ in range(12):
+                assert await is_held(working)
+                await working.advance(TTL / 2)
+        assert not await is_held(working)
+
+    async def test_hold_lost(self, working: WorkingStores) -> None:
+        """A block whose lease has ended is cancelled, and its loss is raised."""
+        reached = []
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL):
+                try:
+                    await outlive(working)
+                    reached.append("the end")
+                except asyncio.CancelledError:
+                    reached.append("the cancellation")
+                    raise
+
+        error = await refusal_of(block())
+        assert isinstance(error, LeaseLostError)
+        assert (error.name, error.operation) == ("job", "Locks.hold")
+        assert reached == ["the cancellation"]
+        assert_not_cancelled()
+        assert not await is_held(working)
+
+    async def test_hold_taken(self, working: WorkingStores) -> None:
+        """A block whose lease was given away under it is cancelled at the next renewal."""
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL) as lease:
+                assert lease is not None
+                await working.locks.release(lease)
+                await working.advance(TTL / 3)
+                await asyncio.sleep(PATIENCE_SECONDS)
+
+        assert isinstance(await refusal_of(block()), LeaseLostError)
+        assert not await is_held(working)
+
+    async def test_hold_lost_unnoticed(self, working: WorkingStores) -> None:
+        """A block that swallows its cancellation still ends with the loss."""
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL):
+                with suppress(asyncio.CancelledError):
+                    await outlive(working)
+
+        assert isinstance(await refusal_of(block()), LeaseLostError)
+        assert_not_cancelled()
+
+    async def test_hold_passes_exceptions(self, working: WorkingStores) -> None:
+        """An exception of the block passes, also from a block that lost its lease."""
+
+        async def block(*, lose: bool) -> None:
+            async with working.locks.hold("job", ttl=TTL):
+                try:
+                    if lose:
+                        await outlive(working)
+                finally:
+                    raise ZeroDivisionError
+
+        for lose in (False, True):
+            with pytest.raises(ZeroDivisionError):
+                await block(lose=lose)
+            assert not await is_held(working)
+            assert_not_cancelled()
+
+    async def test_hold_passes_cancellation(self, working: WorkingStores) -> None:
+        """A cancellation from outside passes, and the name is given back."""
+        begun = asyncio.Event()
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL):
+                begun.set()
+                await asyncio.sleep(PATIENCE_SECONDS)
+
+        task = asyncio.create_task(block())
+        await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert not await is_held(working)

@@ -1,0 +1,110 @@
+"""The keys of urlmon in Redis."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.crc import key_slot
+
+from urlmon.domain.ids import AlertId, MonitorId, TenantId
+from urlmon.errors import InvalidValueError
+from urlmon_adapters.redis._keys import BUCKETS, Keys, bucket_of, bucket_order
+
+KEYS = Keys()
+NAMES = st.text(st.characters(exclude_characters="\x00", codec="utf-8"), min_size=1, max_size=20)
+HOSTILE = st.text("{}:%aA 2F*?[]\\\n", min_size=1, max_size=8) | NAMES
+
+
+def slot(key: str) -> int:
+    """Return the slot of Redis Cluster that a key is in."""
+    return key_slot(key.encode())
+
+
+@given(st.lists(HOSTILE, unique=True, min_size=2, max_size=10))
+def test_names_never_meet(names: list[str]) -> None:
+    """However alike two names look, no key of one is a key of the other."""
+    made = [
+        key
+        for name in names
+        for key in (
+            KEYS.lock(name),
+            KEYS.fence(name),
+            KEYS.released(name),
+            KEYS.claim(1, name),
+            KEYS.settled(1, name),
+        )
+    ] + [key for bucket in range(BUCKETS) for key in KEYS.outbox(bucket)]
+    assert len(set(made)) == len(made)
+
+
+@given(HOSTILE)
+def test_names_stay_in_their_slot(name: str) -> None:
+    """What one script touches is in one slot, whatever the name."""
+    assert slot(KEYS.lock(name)) == slot(KEYS.fence(name))
+    bucket = {slot(key) for key in KEYS.outbox(3)}
+    assert {slot(KEYS.claim(3, name)), slot(KEYS.settled(3, name))} == bucket
+
+
+def test_a_monitor_is_in_the_slot_of_its_outbox() -> None:
+    """A state and the outbox that its transitions go to are in one slot; buckets are in many."""
+    for _ in range(100):
+        monitor_id = MonitorId.new()
+        state = KEYS.alert_state(TenantId.new(), monitor_id)
+        assert {slot(key) for key in KEYS.outbox(bucket_of(monitor_id))} == {slot(state)}
+    assert len({slot(KEYS.outbox(bucket)[0]) for bucket in range(BUCKETS)}) == BUCKETS
+
+
+def test_tenants_never_meet() -> None:
+    """A state's key tells tenants and monitors apart."""
+    one, other = TenantId.new(), MonitorId.new()
+    assert KEYS.alert_state(one, other) != KEYS.alert_state(TenantId(other), MonitorId(one))
+
+
+def test_buckets_are_even() -> None:
+    """Monitors are spread evenly, whatever version their ids have."""
+    ids = [MonitorId.new() for _ in range(3_200)]
+    derived = [MonitorId(f"{each:032x}") for each in range(1, 3_201)]
+    for made in (ids, derived):
+        counts = Counter(map(bucket_of, made))
+        assert len(counts) == BUCKETS
+        assert max(counts.values()) < 2 * len(made) / BUCKETS
+
+
+@given(NAMES)
+def test_a_request_visits_every_bucket(request_id: str) -> None:
+    """A request goes to all buckets, always in the same order."""
+    assert sorted(bucket_order(request_id)) == list(range(BUCKETS))
+    assert bucket_order(request_id) == bucket_order(request_id)
+
+
+def test_requests_begin_anywhere() -> None:
+    """No bucket is always served last."""
+    firsts = {bucket_order(f"{AlertId.new()}")[0] for _ in range(500)}
+    assert firsts == set(range(BUCKETS))
+
+
+@pytest.mark.parametrize("namespace", ["", "a{b}", "a b", "a*", "x" * 65, "\n", "a\n", "ä"])
+def test_namespaces_that_are_refused(namespace: str) -> None:
+    """A namespace with a hash tag or a pattern in it is refused."""
+    with pytest.raises(InvalidValueError) as caught:
+        Keys(namespace)
+    assert caught.value.field == "namespace"
+
+
+def test_every_key_begins_with_the_namespace() -> None:
+    """The namespace comes first, so that one server serves several installations."""
+    keys = Keys("other:")
+    made = (
+        keys.lock("a"),
+        keys.fence("a"),
+        keys.released("a"),
+        keys.claim(0, "a"),
+        keys.settled(0, "a"),
+        keys.alert_state(TenantId.new(), MonitorId.new()),
+        *keys.outbox(0),
+    )
+    assert all(key.startswith("other:") for key in made)
+    assert KEYS.lock("a") == "url-monitor:lock:{a}:lease"
