@@ -46,8 +46,6 @@ CREATE TABLE monitors (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     version integer NOT NULL,
-    -- The transaction of the newest change, for the directory's change feed.
-    changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CONSTRAINT monitors_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT monitors_name_key UNIQUE (tenant_id, name),
     CONSTRAINT monitors_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id) ON DELETE CASCADE,
@@ -74,35 +72,30 @@ CREATE TABLE monitors (
 
 CREATE INDEX idx_monitors_tenant ON monitors (tenant_id, enabled, id);
 CREATE INDEX idx_monitors_active ON monitors (id, tenant_id) WHERE enabled;
-CREATE INDEX idx_monitors_changed ON monitors (changed_in, id, tenant_id);
 
--- What the change feed says of monitors that are no more.
-CREATE TABLE removed_monitors (
+-- The directory's change feed: each monitor, also one that is no more, with the transaction of its
+-- newest change.
+CREATE TABLE monitor_changes (
     tenant_id uuid NOT NULL,
     monitor_id uuid NOT NULL,
     changed_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    CONSTRAINT removed_monitors_pkey PRIMARY KEY (tenant_id, monitor_id)
+    CONSTRAINT monitor_changes_pkey PRIMARY KEY (tenant_id, monitor_id)
 );
 
-CREATE INDEX idx_removed_monitors_changed ON removed_monitors (changed_in, monitor_id, tenant_id);
+CREATE INDEX idx_monitor_changes_changed ON monitor_changes (changed_in, monitor_id, tenant_id);
 
 CREATE FUNCTION monitor_changed() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $monitor_changed$
 BEGIN
-    IF TG_OP = 'DELETE' THEN
-        INSERT INTO removed_monitors (tenant_id, monitor_id) VALUES (OLD.tenant_id, OLD.id)
-        ON CONFLICT (tenant_id, monitor_id) DO UPDATE SET changed_in = pg_current_xact_id();
-        RETURN OLD;
-    END IF;
-    NEW.changed_in := pg_current_xact_id();
-    RETURN NEW;
+    INSERT INTO monitor_changes (tenant_id, monitor_id)
+    VALUES (coalesce(NEW.tenant_id, OLD.tenant_id), coalesce(NEW.id, OLD.id))
+    ON CONFLICT (tenant_id, monitor_id) DO UPDATE SET changed_in = DEFAULT;
+    RETURN NULL;
 END
 $monitor_changed$;
 
-CREATE TRIGGER monitor_updated BEFORE UPDATE ON monitors
-    FOR EACH ROW EXECUTE FUNCTION monitor_changed();
-CREATE TRIGGER monitor_removed AFTER DELETE ON monitors
+CREATE TRIGGER monitor_changed AFTER INSERT OR UPDATE OR DELETE ON monitors
     FOR EACH ROW EXECUTE FUNCTION monitor_changed();
 
 -- A tenant's status decides whether its monitors are active: all of them change with it.
@@ -110,7 +103,9 @@ CREATE FUNCTION tenant_status_changed() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $tenant_status_changed$
 BEGIN
-    UPDATE monitors SET changed_in = pg_current_xact_id() WHERE tenant_id = NEW.id;
+    UPDATE monitor_changes AS c SET changed_in = DEFAULT
+    FROM monitors AS m
+    WHERE c.tenant_id = NEW.id AND m.tenant_id = c.tenant_id AND m.id = c.monitor_id;
     RETURN NULL;
 END
 $tenant_status_changed$;
@@ -203,7 +198,8 @@ CREATE INDEX idx_alerts_tenant_triggered ON alerts (tenant_id, opened_at DESC, i
 CREATE TABLE check_results (
     tenant_id uuid NOT NULL,
     monitor_id uuid NOT NULL,
-    location text NOT NULL,
+    -- Sorted by code point, as every other store sorts it.
+    location text COLLATE "C" NOT NULL,
     scheduled_at timestamptz NOT NULL,
     checked_at timestamptz NOT NULL,
     success boolean NOT NULL,

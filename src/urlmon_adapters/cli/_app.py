@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # help, so that listing the commands imports none of them.
 COMMANDS: Final = {
     "config": "Show the settings in effect, without secrets.",
+    "health": "Ask every store how it is.",
+    "migrate": "Bring the schema of PostgreSQL up to date.",
     "servers": "Run PostgreSQL, Redis and InfluxDB for development.",
 }
 

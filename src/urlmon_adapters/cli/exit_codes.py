@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 from urlmon.errors import ConfigurationError, UnavailableError
+from urlmon_adapters._migration_errors import MigrationHistoryError, MigrationLockedError
 
 
 class ExitCode(IntEnum):
@@ -26,6 +27,8 @@ class ExitCode(IntEnum):
 _BY_ERROR: Final = (
     (ConfigurationError, ExitCode.CONFIGURATION),
     (UnavailableError, ExitCode.UNREACHABLE),
+    (MigrationLockedError, ExitCode.LOCKED),
+    (MigrationHistoryError, ExitCode.DIVERGED),
 )
 
 

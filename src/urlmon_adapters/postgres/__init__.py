@@ -1,1 +1,30 @@
-"""The ports over PostgreSQL."""
+"""The ports over PostgreSQL, and the migrations that make its schema."""
+
+from urlmon_adapters.postgres._database import Database, Pool, build_pool, open_pool
+from urlmon_adapters.postgres._encryption import Keyring
+from urlmon_adapters.postgres.alerts import PostgresAlertRepo
+from urlmon_adapters.postgres.channels import PostgresChannelRepo
+from urlmon_adapters.postgres.check_results import PostgresCheckResultStore
+from urlmon_adapters.postgres.directory import PostgresMonitorDirectory
+from urlmon_adapters.postgres.health import PostgresHealthCheck
+from urlmon_adapters.postgres.migrations import Migrations
+from urlmon_adapters.postgres.monitors import PostgresMonitorRepo
+from urlmon_adapters.postgres.statistics import PostgresCheckStatistics
+from urlmon_adapters.postgres.tenants import PostgresTenantRepo
+
+__all__ = [
+    "Database",
+    "Keyring",
+    "Migrations",
+    "Pool",
+    "PostgresAlertRepo",
+    "PostgresChannelRepo",
+    "PostgresCheckResultStore",
+    "PostgresCheckStatistics",
+    "PostgresHealthCheck",
+    "PostgresMonitorDirectory",
+    "PostgresMonitorRepo",
+    "PostgresTenantRepo",
+    "build_pool",
+    "open_pool",
+]

@@ -11,7 +11,8 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from urlmon.domain.ids import TenantId, require_tenant
-from urlmon_adapters.postgres._errors import translate
+from urlmon.errors import UnavailableError
+from urlmon_adapters.postgres._errors import STORE, translate
 
 Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
@@ -44,6 +45,19 @@ def build_pool(
             "connect_timeout": max(2, int(timeout_seconds)),
         },
     )
+
+
+async def open_pool(pool: Pool) -> None:
+    """Open a pool and wait for its first connections.
+
+    Raises:
+        UnavailableError: None could be made in the pool's time limit; the pool is closed again.
+    """
+    try:
+        await pool.open(wait=True, timeout=pool.timeout)
+    except psycopg.Error as exc:
+        detail = "no connection could be made: is the server up, are user and password right?"
+        raise UnavailableError(STORE, "open", detail) from exc
 
 
 class Database:

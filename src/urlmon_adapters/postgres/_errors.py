@@ -10,11 +10,12 @@ from urlmon.errors import CorruptDataError, StoreError, UnavailableError
 
 STORE = "postgresql"
 
+_LOST = "the connection was lost or could not be made: is the server up?"
+_LOGIN = (
+    "the login failed: check user, password and database in DATABASE_URL (or URLMON_MIGRATION_URL)"
+)
 # What a person does about it; the keys are SQLSTATEs.
 _ADVICE = {
-    "28P01": "the password was rejected: check DATABASE_URL",
-    "28000": "the login was rejected: check the user in DATABASE_URL and pg_hba.conf",
-    "3D000": "the database does not exist: create it, or check its name in DATABASE_URL",
     "42501": "the role lacks a privilege: see docs/how-to/security.md",
     "42P01": "a table is missing: run `urlmon migrate`",
     "42703": "a column is missing: run `urlmon migrate`",
@@ -45,15 +46,17 @@ def translate(error: Exception, operation: str, *, maybe_applied: bool = False) 
     sqlstate = error.sqlstate if isinstance(error, psycopg.Error) else None
     advice = _ADVICE.get(sqlstate or "", "")
     if sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return UnavailableError(
-            STORE,
-            operation,
-            "the connection was lost or could not be made: is the server up?",
-            maybe_applied=maybe_applied,
-        )
+        # Of a login that failed libpq tells no SQLSTATE, but whether the server wanted a password.
+        refused = error.pgconn is not None and error.pgconn.used_password
+        detail = _LOGIN if refused else _LOST
+        return UnavailableError(STORE, operation, detail, maybe_applied=maybe_applied)
     if sqlstate is not None and sqlstate.startswith(_TRANSIENT):
         detail = advice or f"the server could not serve it now (SQLSTATE {sqlstate})"
         return UnavailableError(STORE, operation, detail, maybe_applied=maybe_applied)
+    if isinstance(error, sql.CheckViolation) and violated(error) is None:
+        # The bounds of a partition have no name.  A row that waited while a month was cut out of
+        # the default partition finds its place when it is sent again.
+        return UnavailableError(STORE, operation, "a partition was made meanwhile: call again")
     if isinstance(error, sql.DataError) or sqlstate is None:
         return CorruptDataError(STORE, operation, f"unexpected data (SQLSTATE {sqlstate})")
     return StoreError(STORE, operation, advice or f"the server refused it (SQLSTATE {sqlstate})")

@@ -1,0 +1,112 @@
+"""The table `schema_migrations`: what was applied, when, and the hashes of what it was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from urlmon_adapters.postgres._database import Connection
+from urlmon_adapters.postgres._migration_connection import scalar
+from urlmon_adapters.postgres._migration_files import MigrationFile
+from urlmon_adapters.postgres._migration_history import AppliedMigration
+
+_EXISTS: Final = "SELECT to_regclass('schema_migrations') IS NOT NULL"
+
+# Through JSON, so that a table which something else made can lack any column but the version.
+_READ: Final = """
+SELECT r ->> 'version', r ->> 'description',
+    extract(epoch FROM (r ->> 'applied_at')::timestamptz)::float8,
+    r ->> 'file', r ->> 'text_hash', r ->> 'token_hash'
+FROM (SELECT to_jsonb(m) AS r FROM schema_migrations AS m) AS rows
+ORDER BY 3, 4, 1
+"""
+
+_CREATE: Final = """
+CREATE TABLE schema_migrations (
+    version text NOT NULL,
+    description text,
+    applied_at timestamptz DEFAULT clock_timestamp(),
+    file text,
+    text_hash text,
+    token_hash text,
+    duration_ms integer,
+    CONSTRAINT schema_migrations_pkey PRIMARY KEY (version)
+)
+"""
+
+_COMPLETE: Final = """
+ALTER TABLE schema_migrations
+    ADD COLUMN IF NOT EXISTS description text,
+    ADD COLUMN IF NOT EXISTS applied_at timestamptz,
+    ADD COLUMN IF NOT EXISTS file text,
+    ADD COLUMN IF NOT EXISTS text_hash text,
+    ADD COLUMN IF NOT EXISTS token_hash text,
+    ADD COLUMN IF NOT EXISTS duration_ms integer
+"""
+
+_IS_COMPLETE: Final = """
+SELECT count(*) = 6 FROM pg_catalog.pg_attribute
+WHERE attrelid = to_regclass('schema_migrations') AND NOT attisdropped AND attname IN
+    ('description', 'applied_at', 'file', 'text_hash', 'token_hash', 'duration_ms')
+"""
+
+_RECORD: Final = """
+INSERT INTO schema_migrations AS m
+    (version, description, applied_at, file, text_hash, token_hash, duration_ms)
+VALUES (%s, %s, clock_timestamp(), %s, %s, %s, %s)
+ON CONFLICT (version) DO UPDATE SET
+    description = coalesce(m.description, EXCLUDED.description),
+    applied_at = coalesce(m.applied_at, EXCLUDED.applied_at),
+    file = EXCLUDED.file, text_hash = EXCLUDED.text_hash, token_hash = EXCLUDED.token_hash,
+    duration_ms = EXCLUDED.duration_ms
+"""
+
+_RECORDED_BY_US: Final = """
+SELECT version::text FROM schema_migrations
+WHERE xmin = pg_current_xact_id()::xid AND version::text <> %s
+"""
+
+
+async def read_applied(connection: Connection) -> dict[str, AppliedMigration]:
+    """Return what the database records, by version; nothing where there is no table."""
+    if not await scalar(connection, _EXISTS):
+        return {}
+    rows = await (await connection.execute(_READ)).fetchall()
+    return {
+        version: AppliedMigration(
+            version=version,
+            description=description,
+            applied_at=None if seconds is None else datetime.fromtimestamp(seconds, UTC),
+            file=file,
+            text_hash=text_hash,
+            token_hash=token_hash,
+        )
+        for version, description, seconds, file, text_hash, token_hash in rows
+    }
+
+
+async def prepare(connection: Connection) -> None:
+    """Make the table where there is none."""
+    if not await scalar(connection, _EXISTS):
+        await connection.execute(_CREATE)
+
+
+async def record(connection: Connection, file: MigrationFile, duration_ms: int) -> None:
+    """Record a migration, or complete the record that the file itself has made."""
+    if not await scalar(connection, _IS_COMPLETE):
+        await connection.execute(_COMPLETE)
+    values = (
+        file.version,
+        file.description,
+        file.name,
+        file.text_hash,
+        file.token_hash,
+        duration_ms,
+    )
+    await connection.execute(_RECORD, values)
+
+
+async def other_records(connection: Connection, file: MigrationFile) -> list[str]:
+    """Return the other versions that this transaction has recorded."""
+    rows = await (await connection.execute(_RECORDED_BY_US, [file.version])).fetchall()
+    return [version for (version,) in rows]
