@@ -1,0 +1,238 @@
+"""The one way to InfluxDB: points in, rows out."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+from attrs import frozen
+
+from urlmon.domain.secrets import Secret
+from urlmon.errors import CorruptDataError, StoreError
+from urlmon_adapters.influx._errors import STORE, refused
+from urlmon_adapters.influx._http import Http, Request
+
+Params = Mapping[str, str | int]
+# Rows of a part of an answer: decoding one holds the event loop for some milliseconds.
+_ROWS_AT_ONCE: Final = 1_000
+# Several times as fast as the default level, for bodies that are a fifth larger.
+_FAST: Final = 1
+_TEXT: Final = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
+_FORM: Final = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    # Compressing an answer takes the server longer than it saves on the way.
+    "Accept-Encoding": "identity",
+}
+_JSON: Final = {"Content-Type": "application/json"}
+_MISSING: Final = HTTPStatus.NOT_FOUND
+_ALWAYS: Final = {"start": "1970-01-01T00:00:00Z", "stop": "2262-01-01T00:00:00Z"}
+
+
+@frozen
+class Rows:
+    """Some rows of an answer that share their tags.
+
+    Attributes:
+        tags: What the query groups by.
+        columns: The names of the cells, `time` first.
+        values: The cells of each row.
+    """
+
+    tags: Mapping[str, str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[Any]]
+
+
+@contextmanager
+def corrupt(operation: str) -> Iterator[None]:
+    """Say of a value that cannot be decoded that it is not what urlmon writes."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError) as exc:
+        detail = f"the bucket holds what urlmon does not write ({type(exc).__name__})"
+        raise CorruptDataError(STORE, operation, detail) from exc
+
+
+class Influx:
+    """A bucket of an InfluxDB 2 server.
+
+    Nothing happens until `open`, which has to be called in the event loop that will use it.  Safe
+    to share by tasks.
+
+    Attributes:
+        org: The organization.
+        bucket: The bucket's name.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: Secret,
+        *,
+        org: str,
+        bucket: str,
+        timeout_seconds: float = 10,
+        connections: int = 8,
+    ) -> None:
+        """Remember where the bucket is.
+
+        Args:
+            url: The server's address.
+            token: What may read and write the bucket.
+            org: The organization, which has to be the token's own.
+            bucket: The bucket's name.
+            timeout_seconds: How long a connection, and then each part of an answer, may take.
+            connections: How many requests are made at the same time at most.
+        """
+        self.org = org
+        self.bucket = bucket
+        self._http = Http(url, token, timeout_seconds=timeout_seconds, connections=connections)
+        # InfluxQL knows a bucket as a database with a retention policy, by this rule.
+        self._database, _, policy = bucket.partition("/")
+        self._policy = policy or "autogen"
+
+    async def open(self) -> None:
+        """Make the client; no connection yet.  Does nothing when it is open."""
+        await self._http.open()
+
+    async def close(self) -> None:
+        """Close the connections.  Does nothing when it is closed."""
+        await self._http.close()
+
+    async def write(self, operation: str, lines: bytes) -> None:
+        """Write lines of the line protocol, with timestamps in microseconds."""
+        await self._answer(
+            operation,
+            Request(
+                method="POST",
+                path="/api/v2/write",
+                query={"org": self.org, "bucket": self.bucket, "precision": "us"},
+                headers=_TEXT,
+                body=await asyncio.to_thread(gzip.compress, lines, _FAST),
+                writing=True,
+            ),
+        )
+
+    async def delete(self, operation: str, predicate: str) -> None:
+        """Delete the points of all times that a predicate selects."""
+        await self._answer(
+            operation,
+            Request(
+                method="POST",
+                path="/api/v2/delete",
+                query={"org": self.org, "bucket": self.bucket},
+                headers=_JSON,
+                body={**_ALWAYS, "predicate": predicate},
+                writing=True,
+            ),
+        )
+
+    async def get(self, operation: str, path: str, query: Mapping[str, str]) -> Any:
+        """Ask the management API for something; return None if it does not exist."""
+        request = Request(
+            method="GET", path=path, query=query, headers=_JSON, accepts=(HTTPStatus.OK, _MISSING)
+        )
+        async with self._http.send(operation, request) as response:
+            answer = await response.read()
+        with corrupt(operation):
+            return None if response.status == _MISSING else json.loads(answer)
+
+    async def found(self, operation: str) -> Any:
+        """Return what the management API says of the bucket; None if it shows none.
+
+        That is so where it does not exist, and where the token may not read it.
+        """
+        query = {"org": self.org, "name": self.bucket}
+        answer = await self.get(operation, "/api/v2/buckets", query)
+        with corrupt(operation):
+            return None if answer is None else next(iter(answer["buckets"]), None)
+
+    async def change(self, operation: str, method: str, path: str, body: object) -> None:
+        """Let the management API make or change something, with a token known to be good."""
+        await self._answer(
+            operation,
+            Request(
+                method=method,
+                path=path,
+                headers=_JSON,
+                body=body,
+                writing=True,
+                # Here the server calls a good token unauthorized that lacks a right.
+                unauthorized=403,
+            ),
+        )
+
+    async def version(self, operation: str) -> str:
+        """Return the server's version."""
+        async with self._http.send(operation, Request(method="GET", path="/ping")) as response:
+            return response.headers.get("X-Influxdb-Version", "unknown").lstrip("v")
+
+    async def query(
+        self, operation: str, text: str, params: Params, *, take: Callable[[Rows], object]
+    ) -> None:
+        """Run a query of InfluxQL, with times in whole microseconds since 1970.
+
+        Args:
+            operation: The port's method.
+            text: A constant, with `$name` for every value.
+            params: The values.
+            take: Is called with rows as they come; an error of decoding that it raises is
+                translated.
+        """
+        request = Request(
+            method="POST",
+            path="/query",
+            query={
+                "db": self._database,
+                "rp": self._policy,
+                "epoch": "u",
+                "chunked": "true",
+                "chunk_size": str(_ROWS_AT_ONCE),
+            },
+            headers=_FORM,
+            form={"q": text, "params": json.dumps(params)},
+        )
+        complete = False
+        async with self._http.send(operation, request) as response:
+            async for line in _lines(response):
+                with corrupt(operation):
+                    result = json.loads(line)["results"][0]
+                    for series in result.get("series", ()):
+                        take(Rows(series.get("tags", {}), series["columns"], series["values"]))
+                if "error" in result:
+                    raise await self._unanswered(operation)
+                complete = not result.get("partial", False)
+                await asyncio.sleep(0)  # the next line may be here already; let others in first
+        if not complete:
+            raise CorruptDataError(STORE, operation, "the answer has no end")
+
+    async def _unanswered(self, operation: str) -> StoreError:
+        """Return why a query that the server could read has no answer.
+
+        The server says why in words only, and says the same of a bucket that is missing and of one
+        that the token may not read.  So it is asked in another way.
+        """
+        found = await self.found(operation)
+        # With a bucket it is something passing: too many queries at once, or a time limit.
+        return refused(404 if found is None else 503, operation, writing=False)
+
+    async def _answer(self, operation: str, request: Request) -> bytes:
+        async with self._http.send(operation, request) as response:
+            return await response.read()
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Cut an answer into its lines, however long they are."""
+    rest = b""
+    async for data in response.content.iter_any():
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        yield rest

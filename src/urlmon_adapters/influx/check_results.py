@@ -1,0 +1,204 @@
+"""Check results in InfluxDB.
+
+The outcome is a tag, so a check that was recorded as a success and as a failure has two points.
+Reading drops the success: both have the same instant, which is never read in part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from attrs import frozen
+
+from urlmon.domain.check_results import (
+    CheckResult,
+    Fate,
+    check_batch,
+    check_location,
+    fate_at,
+    history_page,
+    history_position,
+    newest,
+    strongest,
+)
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.pages import Page, check_page_size
+from urlmon.domain.periods import Period
+from urlmon.ports import CheckResultStore, Clock
+from urlmon_adapters.influx._client import Influx, Rows
+from urlmon_adapters.influx._lines import encode, microseconds
+from urlmon_adapters.influx._queries import FIELDS, TAGS, batches, check_scope, params, select
+from urlmon_adapters.influx._rows import decode
+
+_RECORD: Final = "CheckResultStore.record"
+_LATEST: Final = "CheckResultStore.latest"
+_HISTORY: Final = "CheckResultStore.history"
+_FORGET: Final = "CheckResultStore.forget_monitor"
+_NEWEST_OF_EACH: Final = f"GROUP BY {TAGS} ORDER BY time DESC LIMIT 1"
+_NEWEST: Final = "ORDER BY time DESC"
+# How far `latest` looks back at first, and then for the monitors that it has not found: the server
+# opens every series in every shard of the time that is asked for.
+_LOOK_BACK: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=8))
+_END: Final = microseconds(datetime(2200, 1, 1, tzinfo=UTC))
+# Rows read beyond a page, so that its last instant is nearly always read in full at once.
+_SPARE: Final = 64
+
+
+class InfluxCheckResultStore(CheckResultStore):
+    """Check results in a bucket of InfluxDB."""
+
+    __slots__ = ("_clock", "_influx", "_retention")
+
+    def __init__(self, influx: Influx, clock: Clock, *, retention: timedelta) -> None:
+        """Keep what it needs.
+
+        Args:
+            influx: The bucket, with at least this retention (`ensure_bucket`).
+            clock: Decides what is too old, or not yet.
+            retention: How long results are kept.
+        """
+        self._influx = influx
+        self._clock = clock
+        self._retention = retention
+
+    async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
+        batch = check_batch(results)
+        now = self._clock.now()
+        fates = tuple(
+            fate_at(each.scheduled_at, now=now, retention=self._retention) for each in batch
+        )
+        kept = strongest(each for each, fate in zip(batch, fates, strict=True) if fate.stored)
+        if kept:
+            # A full batch takes tens of milliseconds: not in the event loop.
+            await self._influx.write(_RECORD, await asyncio.to_thread(encode, kept))
+        return fates
+
+    async def latest(
+        self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
+    ) -> Mapping[MonitorId, CheckResult]:
+        asked = missing = check_scope(tenant_id, monitor_ids)
+        now, until = self._clock.now(), _END
+        found: dict[MonitorId, CheckResult] = {}
+        for back in (*(age for age in _LOOK_BACK if age < self._retention), self._retention):
+            since = microseconds(now - back)
+            for some in batches(missing):
+                results = await self._newest_of_each(tenant_id, some, since, until)
+                found |= {owner: newest(each) for owner, each in results.items()}
+            missing, until = tuple(each for each in missing if each not in found), since
+        return {each: found[each] for each in asked if each in found}
+
+    async def history(
+        self,
+        tenant_id: TenantId,
+        monitor_id: MonitorId,
+        *,
+        period: Period,
+        success: bool | None = None,
+        location: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[CheckResult]:
+        (monitor_id,) = check_scope(tenant_id, [monitor_id])
+        check_page_size(limit)
+        check_location(location)
+        end, after = microseconds(period.until), None
+        if cursor is not None:
+            at, place = history_position(cursor, monitor_id)
+            after = microseconds(at), place
+            end = min(end, after[0] + 1)
+        conditions = (
+            *(['"location" = $location'] if location is not None else []),
+            # A success can be overruled by a failure, which then has to be seen too.
+            *(["\"success\" = 'false'"] if success is False else []),
+        )
+        query = _History(
+            influx=self._influx,
+            tenant_id=tenant_id,
+            monitor_id=monitor_id,
+            since=microseconds(period.since),
+            conditions=conditions,
+            location=location or "",
+        )
+        found: list[CheckResult] = []
+        until: int | None = end
+        while until is not None and len(found) <= limit:
+            rows, until = await query.before(until, limit + _SPARE)
+            found += (
+                row
+                for row in _in_order(rows)
+                if success in {None, row.success} and (after is None or _comes_after(row, after))
+            )
+        return history_page(found, limit)
+
+    async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        (monitor_id,) = check_scope(tenant_id, [monitor_id])
+        # Values cannot be bound here; these are ids, of hexadecimal digits and hyphens.
+        predicate = f'''_measurement="check_results" AND tenant_id="{tenant_id}"'''
+        await self._influx.delete(_FORGET, f'''{predicate} AND monitor_id="{monitor_id}"''')
+
+    async def _newest_of_each(
+        self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId], since: int, until: int
+    ) -> Mapping[MonitorId, list[CheckResult]]:
+        """Return of each monitor the newest point from each location, of each outcome."""
+        found: defaultdict[MonitorId, list[CheckResult]] = defaultdict(list)
+
+        def take(rows: Rows) -> None:
+            for each in decode(rows, tenant_id, monitor_ids):
+                found[each.monitor_id].append(each)
+
+        text = select(FIELDS, monitors=len(monitor_ids), then=_NEWEST_OF_EACH)
+        values = params(tenant_id, monitor_ids, since, until)
+        await self._influx.query(_LATEST, text, values, take=take)
+        return found
+
+
+@frozen(kw_only=True)
+class _History:
+    """Reads a monitor's points from the newest on, an instant never in part."""
+
+    influx: Influx
+    tenant_id: TenantId
+    monitor_id: MonitorId
+    since: int
+    conditions: Sequence[str]
+    location: str
+
+    async def before(self, until: int, count: int) -> tuple[list[CheckResult], int | None]:
+        """Return about `count` points before an instant, and before which instant to go on."""
+        rows = await self._read(self.since, until, f"{_NEWEST} LIMIT {count}")
+        if len(rows) < count:
+            return rows, None
+        last = rows[-1].scheduled_at
+        whole = [row for row in rows if row.scheduled_at > last]
+        if whole:
+            return whole, microseconds(last) + 1
+        # More locations than that were checked at one instant.
+        at = microseconds(last)
+        return await self._read(at, at + 1, _NEWEST), at
+
+    async def _read(self, since: int, until: int, then: str) -> list[CheckResult]:
+        monitors = [self.monitor_id]
+        found: list[CheckResult] = []
+        await self.influx.query(
+            _HISTORY,
+            select(f"{FIELDS}, {TAGS}", monitors=1, conditions=self.conditions, then=then),
+            params(self.tenant_id, monitors, since, until, location=self.location),
+            take=lambda rows: found.extend(decode(rows, self.tenant_id, monitors)),
+        )
+        return found
+
+
+def _comes_after(result: CheckResult, position: tuple[int, str]) -> bool:
+    at = microseconds(result.scheduled_at)
+    return at < position[0] or (at == position[0] and result.location > position[1])
+
+
+def _in_order(points: Iterable[CheckResult]) -> list[CheckResult]:
+    """Return what stands of some points, in the order of a history."""
+    return sorted(
+        strongest(points), key=lambda each: (-microseconds(each.scheduled_at), each.location)
+    )
