@@ -1,0 +1,85 @@
+"""Every key of urlmon in Redis is built here.
+
+The text in braces is the hash tag: what one script touches has the same, and so lies on the same
+node of a Redis Cluster.  Alert state and outbox are spread over buckets by the monitor; a lock
+has a tag of its own.  Free text is percent-encoded, so that two names never give one key and no
+name can bring a tag along.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Final
+from urllib.parse import quote
+
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.errors import InvalidValueError
+
+BUCKETS: Final = 16
+"""Of alert state and outbox; part of the stored format, as a monitor's bucket is in its keys."""
+
+
+class Keys:
+    """The keys of one installation.
+
+    Args:
+        namespace: What every key begins with.
+
+    Raises:
+        InvalidValueError: The namespace is not 1 to 64 letters, digits, or any of `: . _ -`.
+    """
+
+    def __init__(self, namespace: str = "url-monitor:") -> None:
+        # Braces would be a hash tag before ours.
+        if not re.fullmatch(r"[\w:.-]{1,64}", namespace, re.ASCII):
+            raise InvalidValueError("namespace", "must be 1 to 64 letters, digits, or any of :._-")
+        self.namespace = namespace
+
+    def alert_state(self, tenant_id: TenantId, monitor_id: MonitorId) -> str:
+        """Hash: how a monitor stands."""
+        return f"{self._alert(bucket_of(monitor_id))}:state:{tenant_id}:{monitor_id}"
+
+    def outbox(self, bucket: int) -> tuple[str, ...]:
+        """All keys of the outbox of a bucket, in the order in which the scripts take them.
+
+        Hash of transitions; hash of what became of them; sorted set of those that are due, by age;
+        sorted set of those that are put off or leased, by when they are due again; sorted set of
+        dead letters, by when they were given up.
+        """
+        outbox = f"{self._alert(bucket)}:outbox"
+        return tuple(f"{outbox}:{part}" for part in ("items", "claims", "due", "later", "dead"))
+
+    def claim(self, bucket: int, request_id: str) -> str:
+        """String: what a request was given."""
+        return f"{self._alert(bucket)}:outbox:request:{quote(request_id, safe='')}"
+
+    def settled(self, bucket: int, transition_id: str) -> str:
+        """String: the token that a transition was settled with."""
+        return f"{self._alert(bucket)}:outbox:settled:{quote(transition_id, safe='')}"
+
+    def lock(self, name: str) -> str:
+        """Hash: who holds a name, and until when."""
+        return f"{self.namespace}lock:{{{quote(name, safe='')}}}:lease"
+
+    def fence(self, name: str) -> str:
+        """String: the newest fence of a name."""
+        return f"{self.namespace}lock:{{{quote(name, safe='')}}}:fence"
+
+    def released(self, name: str) -> str:
+        """Channel: a message whenever a name is given back."""
+        return f"{self.namespace}lock:{{{quote(name, safe='')}}}:released"
+
+    def _alert(self, bucket: int) -> str:
+        return f"{self.namespace}alert:{{b{bucket:02}}}"
+
+
+def bucket_of(monitor_id: MonitorId) -> int:
+    """Return the bucket that a monitor belongs to."""
+    return zlib.crc32(monitor_id.bytes) % BUCKETS
+
+
+def bucket_order(request_id: str) -> list[int]:
+    """Return all buckets, from one on that the request decides: none is always served last."""
+    first = zlib.crc32(request_id.encode())
+    return [(first + each) % BUCKETS for each in range(BUCKETS)]

@@ -1,0 +1,3 @@
+-- Drop a state.
+-- KEYS: the state.
+redis.call("DEL", KEYS[1])

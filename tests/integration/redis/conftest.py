@@ -1,0 +1,62 @@
+"""A Redis of a test's own, and a proxy in front of the shared one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from redis.asyncio import Redis
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.servers import leave_out
+from tests.fixtures.working import a_client
+
+from urlmon_adapters.servers import MissingServerError, RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from urlmon_adapters.redis import RedisClient
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that the test may flush, reconfigure, stop and restart."""
+    try:
+        server = RedisServer(tmp_path / "redis", durable=False)
+    except MissingServerError as exc:
+        leave_out(exc)
+    with server:
+        yield server
+
+
+@pytest.fixture
+async def admin(own_redis: RedisServer) -> AsyncIterator[Redis]:
+    """The bare driver on that Redis."""
+    async with Redis.from_url(own_redis.url, protocol=2, decode_responses=True) as redis:
+        yield redis
+
+
+@pytest.fixture
+async def own_client(own_redis: RedisServer) -> AsyncIterator[RedisClient]:
+    """A client of that Redis."""
+    client = a_client(own_redis.url)
+    yield client
+    assert not client._pool._in_use_connections
+    await client.aclose()
+
+
+@pytest.fixture
+async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
+    """A proxy in front of the shared Redis."""
+    async with Proxy(redis_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def proxied_client(proxy: Proxy) -> AsyncIterator[RedisClient]:
+    """A client that reaches the shared Redis through the proxy."""
+    client = a_client(proxy.url)
+    yield client
+    assert not client._pool._in_use_connections
+    await client.aclose()

@@ -1,0 +1,191 @@
+"""What goes wrong on the way to Redis and back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from attrs import evolve
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.working import a_client, in_redis
+from tests.fixtures.working_calls import TTL, Calls
+
+from urlmon.domain.alerting import Decision, DecisionKind
+from urlmon.domain.leases import Lease
+from urlmon.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from urlmon_adapters.redis import RedisClient
+    from urlmon_adapters.servers import RedisServer
+
+SHORT_SECONDS: Final = 0.2
+
+
+@pytest.mark.parametrize("name", [each for each in Calls.WRITES if each != "Locks.acquire"])
+async def test_lost_reply(
+    proxied_client: RedisClient, redis_url: str, proxy: Proxy, name: str
+) -> None:
+    """A call whose reply was lost says that it may have been applied; again, it answers alike."""
+    calls = Calls(in_redis(proxied_client))
+    expected = _unalike(await (await calls.prepare(name))())  # and the server knows the script
+    call = await calls.prepare(name)
+    proxy.lose_replies(to=b"EVALSHA")
+    with pytest.raises(UnavailableError) as caught:
+        await call()
+    assert caught.value.maybe_applied
+    assert caught.value.operation == name
+    assert redis_url not in str(caught.value)
+    assert proxy.still_to_lose == 0
+    answer = await call()
+    if name == "AlertStateCache.record":
+        assert isinstance(answer, Decision)
+        assert answer.kind is DecisionKind.DUPLICATE
+        assert answer.transition is not None
+        assert await calls.stores.outbox.backlog() == 2
+        return
+    assert _unalike(answer) == expected
+    assert _comparable(await call()) == _comparable(answer)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_lost_reply_to_acquire(proxied_client: RedisClient, proxy: Proxy, times: int) -> None:
+    """A lease whose reply was lost is the caller's: the call itself asks again."""
+    locks = in_redis(proxied_client).locks
+    assert await locks.acquire("another job", ttl=TTL) is not None
+    proxy.lose_replies(times, to=b"EVALSHA")
+    lease = await locks.acquire("job", ttl=TTL)
+    assert lease is not None
+    assert proxy.still_to_lose == 0
+    assert await locks.renew(lease, ttl=TTL)
+    assert await locks.acquire("job", ttl=TTL) is None
+
+
+async def test_all_replies_to_acquire_lost(proxied_client: RedisClient, proxy: Proxy) -> None:
+    """An acquisition that failed for good leaves nothing that outlives `ttl`."""
+    working = in_redis(proxied_client)
+    assert await working.locks.acquire("another job", ttl=TTL) is not None
+    proxy.lose_replies(3, to=b"EVALSHA")
+    with pytest.raises(UnavailableError) as caught:
+        await working.locks.acquire("job", ttl=TTL)
+    assert caught.value.maybe_applied
+    await working.advance(TTL)
+    assert await working.locks.acquire("job", ttl=TTL) is not None
+
+
+@pytest.mark.parametrize("name", Calls.WRITES + Calls.READS)
+async def test_nobody_there(proxied_client: RedisClient, proxy: Proxy, name: str) -> None:
+    """A call that reached nobody says so, and that nothing was applied."""
+    call = await Calls(in_redis(proxied_client)).prepare(name)
+    proxy.refusing = True
+    await _cut(proxied_client, proxy)
+    for _ in range(2):
+        with pytest.raises(UnavailableError) as caught:
+            await call()
+        assert not caught.value.maybe_applied
+        assert caught.value.operation == name
+    proxy.refusing = False
+    await call()
+
+
+@pytest.mark.parametrize("name", ["AlertStateCache.record", "AlertStateCache.get"])
+async def test_silence(proxy: Proxy, name: str) -> None:
+    """A server that says nothing more is given up in time."""
+    client = a_client(proxy.url, timeout_seconds=SHORT_SECONDS)
+    call = await Calls(in_redis(client)).prepare(name)
+    await call()
+    proxy.silent = True
+    started = time.monotonic()
+    with pytest.raises(UnavailableError) as caught:
+        await call()
+    assert time.monotonic() - started < SHORT_SECONDS * 3
+    assert caught.value.maybe_applied is (name == "AlertStateCache.record")
+    proxy.silent = False
+    await call()
+    await client.aclose()
+
+
+async def test_no_connection_free(proxy: Proxy) -> None:
+    """A call that found no free connection in time was not sent."""
+    from urlmon_adapters.redis import RedisClient, build_pool
+
+    client = RedisClient(build_pool(proxy.url), largest=1, timeout_seconds=SHORT_SECONDS)
+    await client.read("first", ("PING",))
+    proxy.silent = True
+    results = await asyncio.gather(
+        *(client.read(f"{each}", ("PING",)) for each in range(3)), return_exceptions=True
+    )
+    assert all(isinstance(each, UnavailableError) for each in results)
+    assert proxy.connections == 1
+    proxy.silent = False
+    assert await client.read("last", ("PING",)) == [b"PONG"]
+    await client.aclose()
+
+
+async def test_cut(proxied_client: RedisClient, proxy: Proxy) -> None:
+    """After its connections were cut the client works with new ones."""
+    calls = Calls(in_redis(proxied_client))
+    call = await calls.prepare("AlertStateCache.get")
+    await asyncio.gather(*(call() for _ in range(10)))
+    assert proxy.connections > 1
+    await _cut(proxied_client, proxy)
+    await asyncio.gather(*(call() for _ in range(10)))
+
+
+async def test_restart(own_client: RedisClient, own_redis: RedisServer) -> None:
+    """While the server is away calls fail; when it is back they work, scripts included."""
+    call = await Calls(in_redis(own_client)).prepare("AlertStateCache.record")
+    first = await call()
+    assert isinstance(first, Decision)
+    own_redis.kill()
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await call()
+    own_redis.start()
+    assert await call() == first  # nothing was kept, and so it is decided anew
+
+
+@pytest.mark.parametrize("name", Calls.WRITES + Calls.READS)
+async def test_cancelled_anywhere(proxied_client: RedisClient, proxy: Proxy, name: str) -> None:
+    """Wherever a call is cancelled, no connection is lost and no answer is taken for another's."""
+    calls, finished = Calls(in_redis(proxied_client)), False
+    for turns in (*range(40), *range(40, 400, 20)):
+        call = await calls.prepare(name)
+        proxy.delay = 0.001 * (turns % 2)
+        task = asyncio.ensure_future(call())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        cancelled = task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled() is cancelled
+        finished = finished or not cancelled
+        proxy.delay = 0
+        await _probe(proxied_client, f"{name} {turns}")
+        assert not proxied_client._pool._in_use_connections
+        assert not proxied_client._slots.locked()
+        await call()  # a repeat is right, applied or not
+    assert finished  # so that every await was reached
+
+
+def _comparable(answer: object) -> object:
+    """Return what must not change when a call is repeated."""
+    return evolve(answer, expires_at=0) if isinstance(answer, Lease) else answer
+
+
+def _unalike(answer: object) -> object:
+    """Return what is the same for all monitors: the kind of an answer, or a plain answer."""
+    return answer if isinstance(answer, bool | None) else type(answer)
+
+
+async def _probe(client: RedisClient, nonce: str) -> None:
+    """Assert that an answer belongs to its question."""
+    assert await client.read("probe", ("ECHO", nonce), ("PING",)) == [nonce.encode(), b"PONG"]
+
+
+async def _cut(client: RedisClient, proxy: Proxy) -> None:
+    """Break every connection, and return when the client could know."""
+    proxy.cut()
+    async with asyncio.timeout(10):
+        while not all(each._reader.at_eof() for each in client._pool._available_connections):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)

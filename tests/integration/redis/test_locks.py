@@ -1,0 +1,129 @@
+"""Locks whose holder or waiter meets trouble on the way to Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from tests.fixtures.working import in_redis
+
+from urlmon.errors import LeaseLostError
+from urlmon_adapters.redis import Keys, RedisClient, RedisLocks, build_pool
+
+if TYPE_CHECKING:
+    from tests.fixtures.proxy import Proxy
+
+TTL: Final = timedelta(seconds=30)
+
+
+async def test_cancelled_acquire_is_undone(
+    proxied_client: RedisClient, redis_client: RedisClient, proxy: Proxy
+) -> None:
+    """A lease that was granted to a cancelled call is given back at once, not after `ttl`."""
+    redis_client.keys = proxied_client.keys
+    working, beside = in_redis(proxied_client), in_redis(redis_client)
+    other = await working.locks.acquire("another job", ttl=TTL)
+    assert other is not None
+    await working.locks.release(other)
+    proxy.silent = True
+    task = asyncio.ensure_future(working.locks.acquire("job", ttl=TTL))
+    key = redis_client.keys.lock("job")
+    async with asyncio.timeout(10):
+        while await redis_client.read("test", ("EXISTS", key)) == [0]:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    proxy.silent = False
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert await beside.locks.acquire("job", ttl=TTL) is not None
+
+
+async def test_woken_by_a_message(redis_client: RedisClient) -> None:
+    """Who waits for a lock is woken when it is given back, long before looking again."""
+    locks = in_redis(redis_client).locks
+    for number in range(5):
+        lease = await locks.acquire("job", ttl=TTL)
+        assert lease is not None
+        waiter = asyncio.create_task(locks.acquire("job", ttl=TTL, wait=TTL))
+        await _listened(redis_client, "job")
+        await locks.release(lease)
+        started = time.monotonic()
+        got = await waiter
+        assert time.monotonic() - started < 0.5, number
+        assert got is not None
+        await locks.release(got)
+
+
+async def test_deaf_waiter(
+    proxied_client: RedisClient, redis_client: RedisClient, proxy: Proxy
+) -> None:
+    """Who waits and cannot be told any more looks again."""
+    redis_client.keys = proxied_client.keys
+    working, beside = in_redis(proxied_client), in_redis(redis_client)
+    lease = await working.locks.acquire("job", ttl=TTL)
+    assert lease is not None
+    waiter = asyncio.create_task(working.locks.acquire("job", ttl=TTL, wait=TTL))
+    await _listened(proxied_client, "job")
+    proxy.cut()
+    await beside.locks.release(lease)
+    await working.advance(timedelta(seconds=1))
+    assert await asyncio.wait_for(waiter, 10) is not None
+
+
+async def test_waiters_starve_nobody(redis_url: str) -> None:
+    """More may wait for a lock than there are connections."""
+    locks = RedisLocks(RedisClient(build_pool(redis_url), keys=Keys("few:"), largest=1))
+    lease = await locks.acquire("job", ttl=TTL)
+    assert lease is not None
+
+    async def work() -> None:
+        async with locks.hold("job", ttl=TTL, wait=TTL) as held:
+            assert held is not None
+
+    workers = [asyncio.create_task(work()) for _ in range(5)]
+    for _ in range(5):
+        assert await locks.acquire("job", ttl=TTL) is None
+    await locks.release(lease)
+    await asyncio.wait_for(asyncio.gather(*workers), 10)
+    await locks._client.aclose()
+
+
+async def test_hold_without_the_store(proxied_client: RedisClient, proxy: Proxy) -> None:
+    """A block is cancelled at the end of its lease also when Redis cannot be asked."""
+    working = in_redis(proxied_client)
+
+    async def block() -> None:
+        async with working.locks.hold("job", ttl=timedelta(milliseconds=300)):
+            proxy.refusing = True
+            proxy.cut()
+            await asyncio.sleep(10)
+
+    started = time.monotonic()
+    with pytest.raises(LeaseLostError):
+        await block()
+    assert 0.25 < time.monotonic() - started < 2
+
+
+async def test_hold_survives_a_gap(proxied_client: RedisClient, proxy: Proxy) -> None:
+    """A block goes on when Redis was away for less than its lease."""
+    working = in_redis(proxied_client)
+    async with working.locks.hold("job", ttl=TTL):
+        await asyncio.sleep(0)
+        proxy.refusing = True
+        proxy.cut()
+        await working.advance(TTL / 2)
+        proxy.refusing = False
+        await working.advance(TTL / 5)
+        await working.advance(TTL / 2)
+        assert await working.locks.acquire("job", ttl=TTL) is None
+
+
+async def _listened(client: RedisClient, name: str) -> None:
+    """Return when somebody listens for a name to be given back."""
+    channel = client.keys.released(name)
+    async with asyncio.timeout(10):
+        while [[channel.encode(), 0]] == await client.read("test", ("PUBSUB", "NUMSUB", channel)):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)

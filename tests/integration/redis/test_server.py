@@ -1,0 +1,200 @@
+"""What the server itself can do to its clients."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from tests.fixtures.working import a_client, in_redis
+from tests.fixtures.working_calls import TTL, Calls
+
+from urlmon.domain.alerting import UNKNOWN, Decision
+from urlmon.errors import CorruptDataError, StoreError, UnavailableError
+from urlmon_adapters.redis._scripts import load
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from urlmon_adapters.redis import RedisClient
+    from urlmon_adapters.servers import RedisServer
+
+RECORD: Final = "AlertStateCache.record"
+
+
+async def test_scripts_lost(own_client: RedisClient, admin: Redis) -> None:
+    """A server that forgot the scripts is given them again, in the same call."""
+    calls = Calls(in_redis(own_client))
+    for name in Calls.WRITES + Calls.READS:
+        call = await calls.prepare(name)
+        await admin.script_flush()
+        await call()
+        loaded = await admin.info("commandstats")
+        await call()
+        again = await admin.info("commandstats")
+        assert loaded["cmdstat_eval"]["calls"] == again["cmdstat_eval"]["calls"]
+
+
+async def test_all_lost(own_client: RedisClient, admin: Redis) -> None:
+    """After everything was lost monitors are unknown, and the fence has not gone back."""
+    working = in_redis(own_client)
+    calls = Calls(working)
+    first = await (await calls.prepare(RECORD))()
+    assert isinstance(first, Decision)
+    key = calls.key
+    (claimed,) = await working.outbox.claim(request_id="before")
+    lease = await working.locks.acquire("job", ttl=TTL)
+    assert lease is not None
+    await admin.flushall()
+    assert await working.alert_state.get(*key) == UNKNOWN
+    assert await working.outbox.backlog() == 0
+    await working.outbox.settle(claimed)
+    after = await working.locks.acquire("job", ttl=TTL)
+    assert after is not None
+    assert after.fence > lease.fence
+
+
+async def test_fence_outruns_the_clock(own_client: RedisClient) -> None:
+    """The fence grows also while the server's clock is behind."""
+    working = in_redis(own_client)
+    lease = await working.locks.acquire("job", ttl=TTL)
+    assert lease is not None
+    await working.locks.release(lease)
+    own_client.time.offset = -timedelta(days=1)
+    after = await working.locks.acquire("job", ttl=TTL)
+    assert after is not None
+    assert after.fence > lease.fence
+
+
+async def test_only_declared_keys(own_client: RedisClient, admin: Redis) -> None:
+    """Scripts touch no key but those that are passed to them, and these are in one slot."""
+    calls = Calls(in_redis(own_client))
+    prepared = [await calls.prepare(name) for name in Calls.WRITES + Calls.READS]
+    async with admin.monitor() as monitor:
+        for call in prepared:
+            await call()
+        await own_client.read("test", ("ECHO", "the end"))
+        declared: set[str] = set()
+        touched = 0
+        async for event in monitor.listen():
+            words = event["command"].split(" ")
+            if words[:2] == ["ECHO", "the"]:
+                break
+            if words[0] in {"EVALSHA", "EVAL"} and event["client_type"] != "lua":
+                count = event["command"].split(f"{own_client.keys.namespace}", 1)[0].split()[-1]
+                keys = [word for word in words if word.startswith(own_client.keys.namespace)]
+                declared = set(keys[: int(count)])
+                assert len({key[key.index("{") : key.index("}")] for key in declared}) == 1
+            elif event["client_type"] == "lua" and words[0] not in {"TIME", "PUBLISH"}:
+                assert words[1] in declared
+                touched += 1
+    assert touched > 50
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "advice"),
+    [
+        ("maxmemory", "1", "raise maxmemory"),
+        ("min-replicas-to-write", "1", "min-replicas-to-write"),
+    ],
+)
+async def test_no_writes(
+    own_client: RedisClient, admin: Redis, setting: str, value: str, advice: str
+) -> None:
+    """A server that takes no writes now is unavailable, for a reason that is told."""
+    calls = Calls(in_redis(own_client))
+    call = await calls.prepare(RECORD)
+    await admin.config_set(setting, value)
+    with pytest.raises(UnavailableError, match=advice) as caught:
+        await call()
+    assert not caught.value.maybe_applied
+    await admin.config_set(setting, "0")
+    assert isinstance(await call(), Decision)
+
+
+async def test_replica(own_client: RedisClient, admin: Redis) -> None:
+    """A replica is unavailable for writing, and still says what it knows."""
+    calls = Calls(in_redis(own_client))
+    call = await calls.prepare(RECORD)
+    decision = await call()
+    assert isinstance(decision, Decision)
+    key = calls.key
+    call = await calls.prepare(RECORD)
+    await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+    with pytest.raises(UnavailableError, match="point REDIS_URL at the master"):
+        await call()
+    assert await calls.stores.alert_state.get(*key) == decision.state
+
+
+@pytest.mark.parametrize(
+    ("login", "advice"),
+    [
+        ("", "asks for a password"),
+        (":wrong-secret@", "the password was rejected"),
+        ("nobody:wrong-secret@", "the password was rejected"),
+        ("bob:bobs-secret@", "lacks a permission"),
+    ],
+)
+async def test_login(own_redis: RedisServer, admin: Redis, login: str, advice: str) -> None:
+    """A login that is refused is an error that says what to check, and shows no secret."""
+    await admin.acl_setuser(
+        "bob", enabled=True, passwords=["+bobs-secret"], commands=["+client", "+ping", "+auth"]
+    )
+    client = a_client(f"redis://{login}127.0.0.1:{own_redis.port}/0")
+    call = await Calls(in_redis(client)).prepare(RECORD)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=advice) as caught:
+            await call()
+        assert not isinstance(caught.value, UnavailableError)
+        assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+    await client.aclose()
+
+
+async def test_no_such_database(own_redis: RedisServer) -> None:
+    """A database number that the server does not have is an error."""
+    client = a_client(own_redis.url.replace("/0", "/99"))
+    with pytest.raises(StoreError, match="refused"):
+        await client.read("test", ("PING",))
+    await client.aclose()
+
+
+async def test_too_many_clients(own_client: RedisClient, admin: Redis) -> None:
+    """A server with all the clients that it wants is unavailable."""
+    await admin.config_set("maxclients", "1")
+    with pytest.raises(UnavailableError, match="maxclients") as caught:
+        await own_client.run_each("test", load("alert_forget"), [()], keys=0)
+    assert not caught.value.maybe_applied
+
+
+async def test_foreign_data(own_client: RedisClient, admin: Redis) -> None:
+    """What urlmon did not write is an error of its own, in whatever form it comes."""
+    calls = Calls(in_redis(own_client))
+    state = "alert_state"
+    for damage in (
+        ("SET", state, "text"),
+        ("HSET", state, "status", "sideways"),
+        ("HSET", state, "status", b"\xff"),
+        ("HSET", state, "since", "yesterday"),
+        ("HSET", state, "since", "9" * 30),
+        ("HSET", state, "open_alert", "an alert"),
+        ("HSET", state, "@default", "1 2"),
+        ("HSET", state, "last", "{"),
+        ("HSET", state, "last", "{}"),
+        ("HSET", state, "last", "[]"),
+    ):
+        await calls.prepare(RECORD)
+        key = own_client.keys.alert_state(*calls.key)
+        await admin.execute_command(*(key if each == state else each for each in damage))
+        with pytest.raises(CorruptDataError):
+            await calls.stores.alert_state.get(*calls.key)
+
+
+async def test_foreign_data_in_scripts(own_client: RedisClient, admin: Redis) -> None:
+    """A script that meets what urlmon did not write fails with the same error."""
+    calls = Calls(in_redis(own_client))
+    for damage in (("SET", "text"), ("HSET", "@default", "x")):
+        call = await calls.prepare(RECORD)
+        key = own_client.keys.alert_state(*calls.key)
+        await admin.execute_command(damage[0], key, *damage[1:])
+        with pytest.raises(CorruptDataError):
+            await call()
