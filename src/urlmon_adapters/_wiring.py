@@ -1,0 +1,144 @@
+"""How the container builds what needs more than its constructor, and opens and closes it all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+from redis.asyncio.connection import ConnectionPool
+
+from urlmon.errors import ConfigurationError
+from urlmon.ports import CheckResultStore, CheckStatistics, Clock, HealthCheck
+from urlmon_adapters.influx import (
+    Influx,
+    InfluxCheckResultStore,
+    InfluxCheckStatistics,
+    InfluxHealthCheck,
+    ensure_bucket,
+)
+from urlmon_adapters.postgres import (
+    Database,
+    Keyring,
+    Migrations,
+    Pool,
+    PostgresCheckResultStore,
+    PostgresCheckStatistics,
+    PostgresHealthCheck,
+    build_pool,
+    open_pool,
+)
+from urlmon_adapters.redis import Keys, RedisClient, RedisHealthCheck
+from urlmon_adapters.redis import build_pool as build_redis_pool
+from urlmon_adapters.settings import Settings
+
+_log = logging.getLogger("urlmon.container")
+
+
+def retention(settings: Settings) -> timedelta:
+    """Return how long check results are kept."""
+    return timedelta(days=settings.retention_days)
+
+
+def pool(settings: Settings) -> Pool:
+    """Build the pool of PostgreSQL, closed."""
+    postgres = settings.postgres
+    return build_pool(postgres.url.reveal(), smallest=postgres.pool_min, largest=postgres.pool_max)
+
+
+def influxdb(settings: Settings) -> Influx:
+    """Build the client of InfluxDB, closed.
+
+    Raises:
+        ConfigurationError: There are no InfluxDB settings.
+    """
+    influx = settings.influxdb
+    if influx is None:
+        raise ConfigurationError("INFLUXDB_URL: is not set, and InfluxDB was asked for")
+    return Influx(influx.url, influx.token, org=influx.org, bucket=influx.bucket)
+
+
+def redis_pool(settings: Settings) -> ConnectionPool:
+    """Build the connection pool of Redis; it connects when it is used."""
+    return build_redis_pool(settings.redis.url.reveal())
+
+
+def redis_client(settings: Settings, connections: ConnectionPool) -> RedisClient:
+    """Build what the adapters of Redis call."""
+    return RedisClient(connections, keys=Keys(settings.redis.namespace))
+
+
+def migrations(settings: Settings) -> Migrations:
+    """Build the migration runner, for a direct connection where one is given."""
+    url = settings.postgres.migration_url or settings.postgres.url
+    return Migrations(url.reveal())
+
+
+def keyring(settings: Settings) -> Keyring:
+    """Build what encrypts the secrets of channels."""
+    return Keyring(settings.secret_keys)
+
+
+def check_results(
+    settings: Settings, *, database: Database, influxdb: Callable[[], Influx], clock: Clock
+) -> CheckResultStore:
+    """Choose where check results go: InfluxDB where it is configured."""
+    if settings.influxdb is None:
+        return PostgresCheckResultStore(database, clock, retention=retention(settings))
+    return InfluxCheckResultStore(influxdb(), clock, retention=retention(settings))
+
+
+def statistics(
+    settings: Settings, *, database: Database, influxdb: Callable[[], Influx]
+) -> CheckStatistics:
+    """Choose what sums check results up: the store they go to."""
+    if settings.influxdb is None:
+        return PostgresCheckStatistics(database)
+    return InfluxCheckStatistics(influxdb())
+
+
+def health_checks(
+    settings: Settings,
+    *,
+    pool: Pool,
+    influxdb: Callable[[], Influx],
+    redis: RedisClient,
+    migrations: Migrations,
+    clock: Clock,
+) -> tuple[HealthCheck, ...]:
+    """Build a health check for each store that is used."""
+    checks: list[HealthCheck] = [PostgresHealthCheck(pool, clock, migrations)]
+    if settings.influxdb is not None:
+        checks.append(InfluxHealthCheck(influxdb(), retention=retention(settings)))
+    return (*checks, RedisHealthCheck(redis, clock))
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+    *,
+    pool: Callable[[], Pool],
+    influxdb: Callable[[], Influx],
+    redis: Callable[[], RedisClient],
+    migrations: Callable[[], Migrations],
+) -> AsyncIterator[None]:
+    """Open every store in order; close what was opened in reverse, whatever fails."""
+    async with AsyncExitStack() as stack:
+        if settings.migrate == "run":
+            await migrations().apply()
+        elif settings.migrate == "verify":
+            await migrations().verify()
+        postgres = pool()
+        stack.push_async_callback(postgres.close)
+        await open_pool(postgres)
+        if settings.influxdb is not None:
+            influx = influxdb()
+            stack.push_async_callback(influx.close)
+            await influx.open()
+            await ensure_bucket(influx, retention=retention(settings))
+        client = redis()
+        stack.push_async_callback(client.aclose)
+        await client.read("open", ("PING",))
+        _log.info("all stores are open")
+        yield

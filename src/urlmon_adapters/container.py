@@ -1,0 +1,172 @@
+"""The container: every port over the real stores, from settings, with one start and one stop.
+
+    async with running(PersistenceContainer(settings=Settings.load(os.environ))) as stores:
+        monitor = await stores.monitors().get(tenant_id, monitor_id)
+
+A container is for one event loop and one start: it is not used across a fork, nor again after its
+stop.  dependency-injector wires objects; opening and closing them is done here, in order, as its
+asynchronous resources start concurrently and stay open when one of them fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import timedelta
+from typing import TypeVar
+
+from dependency_injector import containers, providers
+from redis.asyncio import Redis
+from redis.asyncio.connection import ConnectionPool
+
+from urlmon.ports import (
+    AlertRepo,
+    AlertStateCache,
+    ChannelRepo,
+    CheckResultStore,
+    CheckStatistics,
+    Clock,
+    HealthCheck,
+    Locks,
+    MonitorDirectory,
+    MonitorRepo,
+    TenantRepo,
+    TransitionOutbox,
+)
+from urlmon_adapters import _wiring
+from urlmon_adapters.clock import SystemClock
+from urlmon_adapters.influx import Influx
+from urlmon_adapters.postgres import (
+    Database,
+    Keyring,
+    Migrations,
+    Pool,
+    PostgresAlertRepo,
+    PostgresChannelRepo,
+    PostgresMonitorDirectory,
+    PostgresMonitorRepo,
+    PostgresTenantRepo,
+)
+from urlmon_adapters.redis import (
+    RedisAlertStateCache,
+    RedisClient,
+    RedisLocks,
+    RedisTransitionOutbox,
+)
+from urlmon_adapters.settings import Settings
+
+C = TypeVar("C", bound="PersistencePorts")
+Opened = AbstractAsyncContextManager[None]
+
+
+class PersistencePorts(containers.DeclarativeContainer):
+    """What an application may ask for.  Each provider gives the same object at every call."""
+
+    clock: providers.Provider[Clock] = providers.AbstractSingleton(Clock)
+    tenants: providers.Provider[TenantRepo] = providers.AbstractSingleton(TenantRepo)
+    monitors: providers.Provider[MonitorRepo] = providers.AbstractSingleton(MonitorRepo)
+    directory: providers.Provider[MonitorDirectory] = providers.AbstractSingleton(MonitorDirectory)
+    channels: providers.Provider[ChannelRepo] = providers.AbstractSingleton(ChannelRepo)
+    alerts: providers.Provider[AlertRepo] = providers.AbstractSingleton(AlertRepo)
+    check_results: providers.Provider[CheckResultStore] = providers.AbstractSingleton(
+        CheckResultStore
+    )
+    statistics: providers.Provider[CheckStatistics] = providers.AbstractSingleton(CheckStatistics)
+    alert_state: providers.Provider[AlertStateCache] = providers.AbstractSingleton(AlertStateCache)
+    outbox: providers.Provider[TransitionOutbox] = providers.AbstractSingleton(TransitionOutbox)
+    locks: providers.Provider[Locks] = providers.AbstractSingleton(Locks)
+    health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.AbstractSingleton(tuple)
+    opened: providers.Provider[Opened] = providers.Factory(nullcontext)
+
+
+class PersistenceContainer(PersistencePorts):
+    """The ports over PostgreSQL, InfluxDB and Redis.
+
+    Without InfluxDB settings, check results and statistics are PostgreSQL's.  What no port covers
+    can be done with the clients themselves, which are open in `running`.
+
+    Attributes:
+        settings: Given at construction: `PersistenceContainer(settings=…)`.
+        pool: The psycopg pool.
+        influxdb: The InfluxDB client; raises `ConfigurationError` where there are no settings.
+        redis: The Redis client.
+        migrations: Applies and examines migrations, on connections of its own.
+    """
+
+    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    retention: providers.Provider[timedelta] = providers.Singleton(_wiring.retention, settings)
+    clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
+
+    _redis_pool: providers.Provider[ConnectionPool] = providers.Singleton(
+        _wiring.redis_pool, settings
+    )
+    _redis_client: providers.Provider[RedisClient] = providers.Singleton(
+        _wiring.redis_client, settings, _redis_pool
+    )
+    pool: providers.Provider[Pool] = providers.Singleton(_wiring.pool, settings)
+    influxdb: providers.Provider[Influx] = providers.Singleton(_wiring.influxdb, settings)
+    redis: providers.Provider[Redis] = providers.Singleton(Redis, connection_pool=_redis_pool)
+    migrations: providers.Provider[Migrations] = providers.Singleton(_wiring.migrations, settings)
+
+    _database: providers.Provider[Database] = providers.Singleton(Database, pool)
+    _keyring: providers.Provider[Keyring] = providers.Singleton(_wiring.keyring, settings)
+    tenants: providers.Provider[TenantRepo] = providers.Singleton(PostgresTenantRepo, _database)
+    monitors: providers.Provider[MonitorRepo] = providers.Singleton(PostgresMonitorRepo, _database)
+    directory: providers.Provider[MonitorDirectory] = providers.Singleton(
+        PostgresMonitorDirectory, _database
+    )
+    channels: providers.Provider[ChannelRepo] = providers.Singleton(
+        PostgresChannelRepo, _database, _keyring
+    )
+    alerts: providers.Provider[AlertRepo] = providers.Singleton(PostgresAlertRepo, _database)
+    check_results: providers.Provider[CheckResultStore] = providers.Singleton(
+        _wiring.check_results,
+        settings,
+        database=_database,
+        influxdb=influxdb.provider,
+        clock=clock,
+    )
+    statistics: providers.Provider[CheckStatistics] = providers.Singleton(
+        _wiring.statistics, settings, database=_database, influxdb=influxdb.provider
+    )
+    alert_state: providers.Provider[AlertStateCache] = providers.Singleton(
+        RedisAlertStateCache, _redis_client
+    )
+    outbox: providers.Provider[TransitionOutbox] = providers.Singleton(
+        RedisTransitionOutbox, _redis_client
+    )
+    locks: providers.Provider[Locks] = providers.Singleton(RedisLocks, _redis_client)
+    health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Singleton(
+        _wiring.health_checks,
+        settings,
+        pool=pool,
+        influxdb=influxdb.provider,
+        redis=_redis_client,
+        migrations=migrations,
+        clock=clock,
+    )
+    opened: providers.Provider[Opened] = providers.Factory(
+        _wiring.opened,
+        settings,
+        pool=pool.provider,
+        influxdb=influxdb.provider,
+        redis=_redis_client.provider,
+        migrations=migrations.provider,
+    )
+
+
+@asynccontextmanager
+async def running(container: C) -> AsyncIterator[C]:
+    """Start a container, and stop it when the block ends.
+
+    A start connects to every store and then, as `URLMON_MIGRATE` says, applies pending migrations,
+    refuses a schema that does not fit, or does not look.  If it fails, nothing is left open.  A
+    stop closes everything, in reverse, also where one of them fails to close.
+
+    Raises:
+        UnavailableError: A store cannot be reached.
+        MigrationError: The schema does not fit this version, or a migration failed.
+        StoreError: A store refuses the login, or what is needed there is missing.
+    """
+    async with container.opened():
+        yield container

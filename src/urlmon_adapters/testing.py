@@ -1,0 +1,78 @@
+"""The container of the fakes, for the unit tests of an application."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dependency_injector import providers
+from urlmon.testing.health import InMemoryHealthCheck
+
+from urlmon.ports import (
+    AlertRepo,
+    AlertStateCache,
+    ChannelRepo,
+    CheckResultStore,
+    CheckStatistics,
+    HealthCheck,
+    Locks,
+    MonitorDirectory,
+    MonitorRepo,
+    TenantRepo,
+    TransitionOutbox,
+)
+from urlmon.testing.alert_state import InMemoryAlertStateCache
+from urlmon.testing.alerts import InMemoryAlertRepo
+from urlmon.testing.channels import InMemoryChannelRepo
+from urlmon.testing.check_results import InMemoryCheckResultStore
+from urlmon.testing.clock import FakeClock
+from urlmon.testing.directory import InMemoryMonitorDirectory
+from urlmon.testing.locks import InMemoryLocks
+from urlmon.testing.monitors import InMemoryMonitorRepo
+from urlmon.testing.outbox import InMemoryTransitionOutbox
+from urlmon.testing.state import InMemoryState
+from urlmon.testing.statistics import InMemoryCheckStatistics
+from urlmon.testing.tenants import InMemoryTenantRepo
+from urlmon_adapters.container import PersistencePorts
+
+
+class InMemoryContainer(PersistencePorts):
+    """The ports over the fakes.  Nothing to start: use it at once, or in `running` alike.
+
+    Attributes:
+        state: What the fakes share; `state().faults` lets their calls fail.
+        clock: Stands still until it is advanced.
+        retention: How long check results are kept.
+    """
+
+    retention: providers.Provider[timedelta] = providers.Object(timedelta(days=90))
+    # A FakeClock is a Clock, but the stubs make Provider invariant.
+    clock: providers.Provider[FakeClock] = providers.Singleton(FakeClock)  # type: ignore[assignment]
+    state: providers.Provider[InMemoryState] = providers.Singleton(
+        InMemoryState, clock=clock, retention=retention
+    )
+    tenants: providers.Provider[TenantRepo] = providers.Singleton(InMemoryTenantRepo, state)
+    monitors: providers.Provider[MonitorRepo] = providers.Singleton(InMemoryMonitorRepo, state)
+    directory: providers.Provider[MonitorDirectory] = providers.Singleton(
+        InMemoryMonitorDirectory, state
+    )
+    channels: providers.Provider[ChannelRepo] = providers.Singleton(InMemoryChannelRepo, state)
+    alerts: providers.Provider[AlertRepo] = providers.Singleton(InMemoryAlertRepo, state)
+    check_results: providers.Provider[CheckResultStore] = providers.Singleton(
+        InMemoryCheckResultStore, state
+    )
+    statistics: providers.Provider[CheckStatistics] = providers.Singleton(
+        InMemoryCheckStatistics, state
+    )
+    alert_state: providers.Provider[AlertStateCache] = providers.Singleton(
+        InMemoryAlertStateCache, state
+    )
+    outbox: providers.Provider[TransitionOutbox] = providers.Singleton(
+        InMemoryTransitionOutbox, state
+    )
+    locks: providers.Provider[Locks] = providers.Singleton(InMemoryLocks, state)
+    health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Singleton(
+        lambda state: tuple(
+            InMemoryHealthCheck(state, name) for name in ("postgresql", "influxdb", "redis")
+        ),
+        state,
+    )

@@ -1,0 +1,25 @@
+"""Every `AlertRepo` keeps the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from urlmon.testing.contracts.alerts import AlertRepoContract
+
+if TYPE_CHECKING:
+    from urlmon.testing.contracts.stores import RelationalStores
+
+
+class TestInMemoryAlertRepo(AlertRepoContract):
+    @pytest.fixture
+    def relational(self, memory_relational: RelationalStores) -> RelationalStores:
+        """The fakes."""
+        return memory_relational
+
+
+class TestPostgresAlertRepo(AlertRepoContract):
+    @pytest.fixture
+    def relational(self, postgres_relational: RelationalStores) -> RelationalStores:
+        """The real adapters."""
+        return postgres_relational

@@ -1,0 +1,26 @@
+"""Every `MonitorDirectory` keeps the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from urlmon.testing.contracts.directory import MonitorDirectoryContract
+
+if TYPE_CHECKING:
+    from urlmon.testing.contracts.stores import RelationalStores
+
+
+class TestInMemoryMonitorDirectory(MonitorDirectoryContract):
+    @pytest.fixture
+    def relational(self, memory_relational: RelationalStores) -> RelationalStores:
+        """The fakes."""
+        return memory_relational
+
+
+class TestPostgresMonitorDirectory(MonitorDirectoryContract):
+    @pytest.fixture
+    def relational(self, postgres_relational: RelationalStores) -> RelationalStores:
+        """The real adapters."""
+        return postgres_relational

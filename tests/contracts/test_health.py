@@ -1,0 +1,48 @@
+"""Every `HealthCheck` keeps the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from urlmon.testing.contracts.health import HealthCheckContract
+from urlmon.testing.health import InMemoryHealthCheck
+from urlmon.testing.state import InMemoryState
+from urlmon_adapters.clock import SystemClock
+from urlmon_adapters.postgres._database import Pool, build_pool
+from urlmon_adapters.postgres.health import PostgresHealthCheck
+from urlmon_adapters.postgres.migrations import Migrations
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+class TestInMemoryHealthCheck(HealthCheckContract):
+    @pytest.fixture
+    def healthy(self) -> InMemoryHealthCheck:
+        """Nothing fails."""
+        return InMemoryHealthCheck(InMemoryState(), "redis")
+
+    @pytest.fixture
+    def sick(self) -> Iterator[InMemoryHealthCheck]:
+        """Every call fails."""
+        state = InMemoryState()
+        with state.faults.fail("HealthCheck.check"):
+            yield InMemoryHealthCheck(state, "redis")
+
+
+class TestPostgresHealthCheck(HealthCheckContract):
+    @pytest.fixture
+    def healthy(self, postgres_pool: Pool, postgres_url: str) -> PostgresHealthCheck:
+        """A fresh, migrated database."""
+        return PostgresHealthCheck(postgres_pool, SystemClock(), Migrations(postgres_url))
+
+    @pytest.fixture
+    async def sick(self) -> AsyncIterator[PostgresHealthCheck]:
+        """Nobody listens on port 1."""
+        url = "postgresql://user:hunter2@127.0.0.1:1/urlmon"
+        pool = build_pool(url, timeout_seconds=0.2)
+        await pool.open(wait=False)
+        yield PostgresHealthCheck(pool, SystemClock(), Migrations(url))
+        await pool.close()

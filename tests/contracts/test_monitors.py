@@ -1,0 +1,26 @@
+"""Every `MonitorRepo` keeps the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from urlmon.testing.contracts.monitors import MonitorRepoContract
+
+if TYPE_CHECKING:
+    from urlmon.testing.contracts.stores import RelationalStores
+
+
+class TestInMemoryMonitorRepo(MonitorRepoContract):
+    @pytest.fixture
+    def relational(self, memory_relational: RelationalStores) -> RelationalStores:
+        """The fakes."""
+        return memory_relational
+
+
+class TestPostgresMonitorRepo(MonitorRepoContract):
+    @pytest.fixture
+    def relational(self, postgres_relational: RelationalStores) -> RelationalStores:
+        """The real adapters."""
+        return postgres_relational

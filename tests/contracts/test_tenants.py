@@ -1,0 +1,26 @@
+"""Every `TenantRepo` keeps the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from urlmon.testing.contracts.tenants import TenantRepoContract
+
+if TYPE_CHECKING:
+    from urlmon.testing.contracts.stores import RelationalStores
+
+
+class TestInMemoryTenantRepo(TenantRepoContract):
+    @pytest.fixture
+    def relational(self, memory_relational: RelationalStores) -> RelationalStores:
+        """The fakes."""
+        return memory_relational
+
+
+class TestPostgresTenantRepo(TenantRepoContract):
+    @pytest.fixture
+    def relational(self, postgres_relational: RelationalStores) -> RelationalStores:
+        """The real adapters."""
+        return postgres_relational

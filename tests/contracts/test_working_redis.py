@@ -1,0 +1,32 @@
+"""The Redis adapters keep the contracts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from urlmon.testing.contracts.alert_state import AlertStateCacheContract
+from urlmon.testing.contracts.locks import LocksContract
+from urlmon.testing.contracts.outbox import TransitionOutboxContract
+
+if TYPE_CHECKING:
+    from urlmon.testing.contracts.stores import WorkingStores
+
+
+@pytest.fixture
+def working(redis_working: WorkingStores) -> WorkingStores:
+    """The real adapters."""
+    return redis_working
+
+
+class TestRedisAlertStateCache(AlertStateCacheContract):
+    pass
+
+
+class TestRedisTransitionOutbox(TransitionOutboxContract):
+    pass
+
+
+class TestRedisLocks(LocksContract):
+    pass
