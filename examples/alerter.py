@@ -1,0 +1,137 @@
+"""An alerter: takes transitions over, opens and resolves alerts, and notifies channels.
+
+Run as many as you like; each transition is leased to one of them.  Needs the settings of urlmon in
+its environment, and stops on SIGTERM or SIGINT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from uuid import uuid4
+
+import aiohttp
+
+from service import run_service
+from urlmon import (
+    Alert,
+    ChannelKind,
+    ClaimedTransition,
+    ConflictError,
+    LeaseLostError,
+    NotFoundError,
+    NotificationChannel,
+    Transition,
+    TransitionKind,
+    UnavailableError,
+)
+from urlmon_adapters.container import PersistencePorts
+
+IDLE_SECONDS = 0.2
+RETRY = timedelta(seconds=2)
+
+log = logging.getLogger("alerter")
+
+
+class Alerter:
+    """Acts on transitions, each at least once, and so that twice does no harm."""
+
+    def __init__(self, stores: PersistencePorts, session: aiohttp.ClientSession) -> None:
+        self._clock = stores.clock()
+        self._outbox = stores.outbox()
+        self._alerts = stores.alerts()
+        self._channels = stores.channels()
+        self._session = session
+
+    async def run(self) -> None:
+        """Act until cancelled."""
+        while True:
+            try:
+                claimed = await self._outbox.claim(request_id=uuid4().hex)
+                for each in claimed:
+                    await self._act(each)
+            except UnavailableError as exc:
+                log.warning("will try again: %s", exc)
+                await asyncio.sleep(1)
+            else:
+                if not claimed:
+                    await asyncio.sleep(IDLE_SECONDS)
+
+    async def _act(self, claimed: ClaimedTransition) -> None:
+        transition = claimed.transition
+        try:
+            alert = await self._store(transition)
+            if alert is not None and not await self._notify(transition, alert):
+                await self._outbox.release(claimed, delay=RETRY)
+            else:
+                await self._outbox.settle(claimed)
+        except LeaseLostError:
+            log.info("another alerter took over %s", transition.id)
+
+    async def _store(self, transition: Transition) -> Alert | None:
+        """Open or resolve the alert; None when there is nothing left to do for it."""
+        tenant_id = transition.tenant_id
+        try:
+            if transition.kind is TransitionKind.RESOLVED:
+                return await self._alerts.resolve(tenant_id, transition.alert_id, at=transition.at)
+            opening = await self._alerts.open(
+                tenant_id,
+                Alert(
+                    id=transition.alert_id,
+                    tenant_id=tenant_id,
+                    monitor_id=transition.monitor_id,
+                    rule=transition.rule,
+                    cause=transition.cause,
+                    opened_at=transition.at,
+                ),
+            )
+        except (NotFoundError, ConflictError) as exc:
+            log.warning("nothing to do for %s: %s", transition.id, exc)
+            return None
+        return opening.alert
+
+    async def _notify(self, transition: Transition, alert: Alert) -> bool:
+        """Hand the transition over to every channel of the monitor; say whether all took it."""
+        taken = True
+        channels = await self._channels.for_monitor(transition.tenant_id, transition.monitor_id)
+        for channel in channels:
+            at = self._clock.now()
+            error = await self._send(channel, transition)
+            await self._channels.record_delivery(
+                transition.tenant_id, channel.id, at=at, error=error
+            )
+            taken = taken and error is None
+        if channels and taken:
+            number = 1 if transition.kind is TransitionKind.TRIGGERED else 2
+            await self._alerts.count_notification(transition.tenant_id, alert.id, number=number)
+        return taken
+
+    async def _send(self, channel: NotificationChannel, transition: Transition) -> str | None:
+        """Post to a webhook; return what went wrong, or None."""
+        if channel.kind is not ChannelKind.WEBHOOK:
+            return f"this example cannot send to {channel.kind}"
+        secrets = await self._channels.reveal(transition.tenant_id, channel.id)
+        token = secrets.get("token")
+        # The stable id lets the receiver recognise a repeat.
+        body = {"id": transition.id, "kind": transition.kind, "cause": transition.cause}
+        try:
+            async with self._session.post(
+                dict(channel.config)["url"],
+                json=body,
+                headers={} if token is None else {"Authorization": f"Bearer {token.reveal()}"},
+                timeout=aiohttp.ClientTimeout(total=5),
+            ) as response:
+                return None if response.ok else f"HTTP status {response.status}"
+        except (aiohttp.ClientError, TimeoutError, KeyError) as exc:
+            return type(exc).__name__
+
+
+async def main(stores: PersistencePorts) -> None:
+    """Act until cancelled."""
+    async with aiohttp.ClientSession() as session:
+        await Alerter(stores, session).run()
+
+
+if __name__ == "__main__":
+    run_service("alerter", main)
