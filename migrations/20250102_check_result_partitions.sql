@@ -10,7 +10,7 @@
 CREATE FUNCTION check_result_partitions()
     RETURNS TABLE (partition regclass, from_at timestamptz, to_at timestamptz)
     LANGUAGE sql STABLE
-    SET search_path FROM CURRENT SET timezone = 'UTC' SET datestyle = 'ISO'
+    SET search_path FROM CURRENT SET timezone = 'UTC'
 AS $check_result_partitions$
     SELECT c.oid::regclass, bounds[1]::timestamptz, bounds[2]::timestamptz
     FROM pg_inherits AS i
@@ -27,7 +27,7 @@ $check_result_partitions$;
 -- of the partitions made.
 CREATE FUNCTION create_monthly_partition(day date DEFAULT NULL) RETURNS SETOF text
     LANGUAGE plpgsql
-    SET search_path FROM CURRENT SET timezone = 'UTC' SET datestyle = 'ISO' SET lock_timeout = '50ms'
+    SET search_path FROM CURRENT SET timezone = 'UTC' SET lock_timeout = '50ms'
 AS $create_monthly_partition$
 DECLARE
     first_at CONSTANT timestamptz := date_trunc('month', coalesce(day::timestamptz, clock_timestamp()));
@@ -105,7 +105,7 @@ INSERT INTO partition_clock (seen_at, trusted_from) VALUES (now(), '-infinity');
 -- nothing for a week: a wrong clock is to be noticed before it has emptied the table.
 CREATE FUNCTION drop_old_partitions(keep interval DEFAULT '90 days') RETURNS SETOF text
     LANGUAGE plpgsql
-    SET search_path FROM CURRENT SET timezone = 'UTC' SET datestyle = 'ISO' SET lock_timeout = '50ms'
+    SET search_path FROM CURRENT SET timezone = 'UTC' SET lock_timeout = '50ms'
 AS $drop_old_partitions$
 DECLARE
     called_at CONSTANT timestamptz := clock_timestamp();

@@ -75,7 +75,9 @@ class PersistencePorts(containers.DeclarativeContainer):
     alert_state: providers.Provider[AlertStateCache] = providers.AbstractSingleton(AlertStateCache)
     outbox: providers.Provider[TransitionOutbox] = providers.AbstractSingleton(TransitionOutbox)
     locks: providers.Provider[Locks] = providers.AbstractSingleton(Locks)
-    health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.AbstractSingleton(tuple)
+    health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Object[
+        tuple[HealthCheck, ...]
+    ](())
     opened: providers.Provider[Opened] = providers.Factory(nullcontext)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from dependency_injector import providers
-from urlmon.testing.health import InMemoryHealthCheck
 
 from urlmon.ports import (
     AlertRepo,
@@ -26,6 +25,7 @@ from urlmon.testing.channels import InMemoryChannelRepo
 from urlmon.testing.check_results import InMemoryCheckResultStore
 from urlmon.testing.clock import FakeClock
 from urlmon.testing.directory import InMemoryMonitorDirectory
+from urlmon.testing.health import InMemoryHealthCheck
 from urlmon.testing.locks import InMemoryLocks
 from urlmon.testing.monitors import InMemoryMonitorRepo
 from urlmon.testing.outbox import InMemoryTransitionOutbox

@@ -297,14 +297,3 @@ def test_waiting_in_vain(
     out, err = capsys.readouterr()
     assert err == "waiting for postgresql, redis\n"
     assert out.count("fail") == 2
-
-
-def test_missing_settings(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without settings there is nothing to look at: all that is missing is named."""
-    give(monkeypatch)
-    assert main(["health"]) == ExitCode.CONFIGURATION
-    err = capsys.readouterr().err
-    assert "DATABASE_URL is missing" in err
-    assert "REDIS_URL is missing" in err

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = sorted((ROOT / "docs").rglob("*.md"))
-DOCUMENTS: Final = [*(ROOT / f"{n}.md" for n in ("README", "CONTRIBUTING", "SECURITY")), *PAGES]
+DOCUMENTS: Final = [*sorted(ROOT.glob("*.md")), *PAGES]
 # What the tests of this folder run: documents by the marker of their blocks.
 EXECUTED: Final = {
     "migration": {"migrations"},
@@ -52,11 +52,26 @@ class Block:
     marker: str | None
     text: str
 
+    @property
+    def lines(self) -> list[str]:
+        """Its lines; those that end in a backslash go on."""
+        return self.text.replace("\\\n", "").splitlines()
 
-def blocks(document: Path) -> Iterator[Block]:
-    """Yield the blocks of a document, in order."""
-    for found in _BLOCK.finditer(document.read_text()):
+
+def blocks(document: Path) -> list[Block]:
+    """Return the blocks of a document, in order."""
+    return list(blocks_of(document.read_text()))
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """Yield the blocks of a text, in order."""
+    for found in _BLOCK.finditer(text):
         yield Block(**found.groupdict())
+
+
+def outside_blocks(text: str) -> str:
+    """Return a text without its blocks."""
+    return _BLOCK.sub("", text)
 
 
 def marked(name: str, marker: str) -> list[str]:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.docs.documents import DOCUMENTS, EXECUTED, MARKER, PAGES, ROOT, blocks
+from tests.docs.documents import (
+    DOCUMENTS,
+    EXECUTED,
+    MARKER,
+    PAGES,
+    ROOT,
+    blocks,
+    blocks_of,
+    outside_blocks,
+)
+from typer.main import get_command
 
 from urlmon.errors import ConfigurationError
 from urlmon_adapters._settings_model import known_settings
-from urlmon_adapters.cli import _app, main
+from urlmon_adapters.cli import _app
 from urlmon_adapters.cli.exit_codes import ExitCode
 from urlmon_adapters.settings import Settings
 
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 COMMAND_PAGE = (ROOT / "docs/reference/command.md").read_text()
+ROOT_OPTIONS = {"--help", "--install-completion", "--traceback", "--version"}
 REGISTRIES = "index-url"
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
@@ -29,20 +41,26 @@ each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: 
 
 def commands(program: str, text: str) -> Iterator[list[str]]:
     """Yield the arguments of each call of a program in a text, in a block or in backticks."""
-    fenced = [
-        block.text for block in re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    ]
-    lines = [line for block in fenced for line in block.splitlines()]
-    inline = re.findall(
-        r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-    )
-    for line in (*lines, *inline):
-        for part in re.split(r"\s*(?:&&|\|\||[;|>])\s*", line):
-            words = shlex.split(part, comments=True) if program in part else []
+    lines = [line for each in blocks_of(text) if each.language == "sh" for line in each.lines]
+    for line in (*lines, *re.findall(r"`([^`\n]+)`", outside_blocks(text))):
+        for part in re.split(r"\s*(?:&&|\|\||[;|>])\s*", line) if program in line else ():
+            words = [word for word in shlex.split(part, comments=True) if word]
             while words and re.match(r"[A-Z_]+=", words[0]):
                 words.pop(0)
             if words[:1] == [program]:
                 yield words[1:]
+
+
+def options() -> dict[str, set[str]]:
+    """Return the long options of each command, by its name and that of what it is a part of."""
+    found: dict[str, set[str]] = {}
+    for name in _app.COMMANDS:
+        command = get_command(importlib.import_module(f"urlmon_adapters.cli.{name}").app)
+        children = getattr(command, "commands", {}).items()
+        for path, each in [(name, command), *((f"{name} {child}", one) for child, one in children)]:
+            names = (option for parameter in each.params for option in parameter.opts)
+            found[path] = {option for option in names if option.startswith("--")}
+    return found
 
 
 def settings_table() -> str:
@@ -51,7 +69,9 @@ def settings_table() -> str:
         Settings.load({})
     required = {problem.split()[0] for problem in caught.value.problems}
     rows = ["| name | meaning | default |", "|---|---|---|"]
-    for name, info in known_settings(Settings).items():
+    known = known_settings(Settings)
+    for name in sorted(known, key=lambda each: each.startswith("URLMON_LOG")):
+        info = known[name]
         unset = info.is_required() or info.default in {None, ()}
         default = "none" if unset else f"`{info.default}`"
         default = "required" if name in required else default
@@ -64,6 +84,13 @@ def test_readme_lists_the_settings() -> None:
     _, _, rest = README.partition("<!-- configuration table")
     table = rest.split("\n\n")[1]
     assert table == settings_table(), f"put this into the README:\n{settings_table()}"
+
+
+def test_readme_names_variables_of_make() -> None:
+    """Each `NAME=value` of the README that is meant for make is a variable of the Makefile."""
+    variables = set(re.findall(r"`([A-Z]+)=[^`]+`", README))
+    assert len(variables) > 3
+    assert variables <= set(re.findall(r"\$\((\w+)\)", MAKEFILE))
 
 
 def test_readme_names_every_secret_file() -> None:
@@ -97,15 +124,21 @@ def test_make_commands(document: Path) -> None:
 
 
 @each_document
-def test_urlmon_commands(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_urlmon_commands(document: Path) -> None:
     """Each call of the command names a command and options that exist."""
+    known = options()
     for words in commands("urlmon", document.read_text()):
-        assert main([*words, "--help"]) == ExitCode.OK, (words, capsys.readouterr().err)
+        names = [word for word in words if not word.startswith("-")]
+        name = " ".join(names[:2])
+        name = name if name in known else " ".join(names[:1])
+        used = {word for word in words if word.startswith("--")}
+        assert used <= known.get(name, set()) | ROOT_OPTIONS, words
+        assert name in {*known, ""}, words
 
 
 def test_urlmon_commands_are_found() -> None:
     """The search for calls finds them: in blocks, behind settings, before a pipe, in backticks."""
-    text = "`urlmon x`\n```sh\nA=1 urlmon y --z 1 | jq . # why\nb && urlmon c >d\nurlmonx\n```\n"
+    text = "`urlmon x`\n```sh\nA=1 urlmon y --z 1 | jq # why\nb && urlmon c >d\nurlmonx\n```\n"
     assert list(commands("urlmon", text)) == [["y", "--z", "1"], ["c"], ["x"]]
 
 
@@ -128,24 +161,7 @@ def test_no_registry_is_named(document: Path) -> None:
 def test_the_reference_has_every_command() -> None:
     """Each command stands in the reference with all of its options, and no others."""
     rows = re.findall(r"^\| `urlmon ([a-z ]+)` \|.*\| ([^|]*) \|$", COMMAND_PAGE, re.MULTILINE)
-    listed = {name: set(re.findall(r"--[a-z-]+", options)) for name, options in rows}
-    assert listed == dict(_options())
-
-
-def _options() -> Iterator[tuple[str, set[str]]]:
-    import importlib
-
-    from typer.main import get_command
-
-    for name in _app.COMMANDS:
-        command = get_command(importlib.import_module(f"urlmon_adapters.cli.{name}").app)
-        for path, each in [(name, command), *_children(name, command)]:
-            yield path, {option for one in each.params for option in one.opts if option[:2] == "--"}
-
-
-def _children(name: str, command: object) -> Iterator[tuple[str, object]]:
-    for child, each in getattr(command, "commands", {}).items():
-        yield f"{name} {child}", each
+    assert {name: set(re.findall(r"--[a-z-]+", listed)) for name, listed in rows} == options()
 
 
 def test_the_reference_has_every_exit_code() -> None:
@@ -156,7 +172,7 @@ def test_the_reference_has_every_exit_code() -> None:
 
 @each_document
 def test_every_marker_is_known(document: Path) -> None:
-    """What is said to be executed is executed: a marker stands above a block, and a test runs it."""
+    """A marker stands above a block, and a test runs it: what is said to be executed is."""
     found = [block.marker for block in blocks(document) if block.marker is not None]
     assert found == MARKER.findall(document.read_text())
     assert all(document.stem in EXECUTED[marker] for marker in found)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 
-from urlmon_adapters.container import PersistenceContainer, running
-
 from urlmon import (
     AlertPolicy,
     CheckError,
@@ -17,6 +15,7 @@ from urlmon import (
     Tenant,
     TenantId,
 )
+from urlmon_adapters.container import PersistenceContainer, running
 from urlmon_adapters.health import check_health
 from urlmon_adapters.settings import Settings
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.fixtures.recording_twins import RecordingTwins, run_recording_program
-from tests.result_strategies import MICROSECOND, results
+from tests.result_strategies import MICROSECOND, plain_results
 
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
@@ -31,6 +31,7 @@ INSTANT: Final = st.builds(
     st.integers(0, 30) | st.integers(0, 500),
     st.integers(-1, 1),
 )
+RESULT: Final = plain_results([TENANTS[0], *TENANTS], MONITORS[:2], INSTANT)
 PERIOD: Final = st.builds(
     lambda since, length: Period(since=since, until=since + length),
     INSTANT,
@@ -54,12 +55,12 @@ class StatisticsProgram(RuleBasedStateMachine):
         """Ask both the same."""
         self.twins.same(lambda stores: getattr(stores.statistics, method)(*args, **given))
 
-    @initialize(batch=st.lists(results(TENANTS, MONITORS[:2], INSTANT), min_size=40, max_size=40))
+    @initialize(batch=st.lists(RESULT, min_size=20, max_size=40))
     def begin(self, batch: list[CheckResult]) -> None:
         """Have something to sum up."""
         self.record(batch)
 
-    @rule(batch=st.lists(results(TENANTS[:1], MONITORS[:2], INSTANT), max_size=20))
+    @rule(batch=st.lists(RESULT, max_size=9))
     def record(self, batch: list[CheckResult]) -> None:
         """Record more."""
         self.twins.same(lambda stores: stores.results.record(batch))

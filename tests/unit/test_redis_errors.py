@@ -20,6 +20,10 @@ def server_said(line: str) -> redis.RedisError:
 
 
 IN_SCRIPT = "ERR Error running script (call to f_0af): @user_script:1: @user_script: 1: -"
+NO_PASSWORD_SET = (
+    "ERR AUTH <password> called without any password configured for the default user. Are you sure"
+    " your configuration is correct?"
+)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +44,7 @@ IN_SCRIPT = "ERR Error running script (call to f_0af): @user_script:1: @user_scr
         ("MOVED 1 127.0.0.1:1", StoreError, "cluster"),
         ("NOAUTH Authentication required.", StoreError, "password"),
         ("WRONGPASS invalid username-password pair", StoreError, "password was rejected"),
-        ("ERR AUTH <password> called without any password configured for the default user. Are you"
-         " sure your configuration is correct?", StoreError, "login"),
+        (NO_PASSWORD_SET, StoreError, "login"),
         ("NOPERM this user has no permissions", StoreError, "permission"),
         ("WRONGTYPE Operation against a key", CorruptDataError, "namespace"),
         (f"{IN_SCRIPT[:-17]} user_script:1: attempt to index", CorruptDataError, "namespace"),

@@ -24,60 +24,64 @@ def _id(fields: dict[str, object], kind: type[_I]) -> _I:
 def a_tenant(**fields: object) -> Tenant:
     """Make a tenant with a new id and a slug of its own."""
     tenant_id = _id(fields, TenantId)
-    defaults: dict[str, Any] = {
+    values: dict[str, Any] = {
         "slug": f"tenant-{tenant_id.hex}",
         "name": "A tenant",
         "created_at": NOON,
         "updated_at": NOON,
+        **fields,
     }
-    return Tenant(id=tenant_id, **defaults | fields)
+    return Tenant(id=tenant_id, **values)
 
 
 def a_monitor(tenant_id: TenantId, **fields: object) -> Monitor:
     """Make a monitor of a tenant with a new id and a name of its own."""
     monitor_id = _id(fields, MonitorId)
-    defaults: dict[str, Any] = {
+    values: dict[str, Any] = {
         "name": f"Monitor {monitor_id.hex}",
         "url": "https://example.com/",
         "created_at": NOON,
         "updated_at": NOON,
+        **fields,
     }
-    return Monitor(id=monitor_id, tenant_id=tenant_id, **defaults | fields)
+    return Monitor(id=monitor_id, tenant_id=tenant_id, **values)
 
 
 def a_channel(tenant_id: TenantId, **fields: object) -> NotificationChannel:
     """Make a webhook channel of a tenant with a new id and a name of its own."""
     channel_id = _id(fields, ChannelId)
-    defaults: dict[str, Any] = {
+    values: dict[str, Any] = {
         "name": f"Channel {channel_id.hex}",
         "kind": ChannelKind.WEBHOOK,
         "config": {"url": "https://example.com/hook"},
         "created_at": NOON,
         "updated_at": NOON,
+        **fields,
     }
-    return NotificationChannel(id=channel_id, tenant_id=tenant_id, **defaults | fields)
+    return NotificationChannel(id=channel_id, tenant_id=tenant_id, **values)
 
 
 def a_result(tenant_id: TenantId, monitor_id: MonitorId, **fields: object) -> CheckResult:
     """Make a successful result, due and made at noon."""
     at = fields.get("scheduled_at", NOON)
-    defaults: dict[str, Any] = {
+    values: dict[str, Any] = {
         "scheduled_at": at,
         "checked_at": at,
         "status_code": 200,
         "response_time_us": 123_456,
+        **fields,
     }
-    return CheckResult(tenant_id=tenant_id, monitor_id=monitor_id, **defaults | fields)
+    return CheckResult(tenant_id=tenant_id, monitor_id=monitor_id, **values)
 
 
 def an_outcome(tenant_id: TenantId, monitor_id: MonitorId, **fields: object) -> CheckOutcome:
     """Make a failed outcome, due at noon."""
-    defaults: dict[str, Any] = {"scheduled_at": NOON, "success": False}
-    return CheckOutcome(tenant_id=tenant_id, monitor_id=monitor_id, **defaults | fields)
+    values: dict[str, Any] = {"scheduled_at": NOON, "success": False, **fields}
+    return CheckOutcome(tenant_id=tenant_id, monitor_id=monitor_id, **values)
 
 
 def an_alert(tenant_id: TenantId, monitor_id: MonitorId, **fields: object) -> Alert:
     """Make a firing alert with a new id, opened at noon."""
     alert_id = _id(fields, AlertId)
-    defaults: dict[str, Any] = {"cause": "status: 500", "opened_at": NOON}
-    return Alert(id=alert_id, tenant_id=tenant_id, monitor_id=monitor_id, **defaults | fields)
+    values: dict[str, Any] = {"cause": "status: 500", "opened_at": NOON, **fields}
+    return Alert(id=alert_id, tenant_id=tenant_id, monitor_id=monitor_id, **values)

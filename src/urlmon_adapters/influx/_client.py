@@ -14,7 +14,7 @@ import aiohttp
 from attrs import frozen
 
 from urlmon.domain.secrets import Secret
-from urlmon.errors import CorruptDataError, StoreError
+from urlmon.errors import CorruptDataError, StoreError, UnavailableError
 from urlmon_adapters.influx._errors import STORE, refused
 from urlmon_adapters.influx._http import Http, Request
 
@@ -218,9 +218,10 @@ class Influx:
         The server says why in words only, and says the same of a bucket that is missing and of one
         that the token may not read.  So it is asked in another way.
         """
-        found = await self.found(operation)
-        # With a bucket it is something passing: too many queries at once, or a time limit.
-        return refused(404 if found is None else 503, operation, writing=False)
+        if await self.found(operation) is None:
+            return refused(HTTPStatus.NOT_FOUND, operation, writing=False)
+        # Something passing, such as too many queries at once, or the server's own time limit.
+        return UnavailableError(STORE, operation, "the server gave the query up: see its log")
 
     async def _answer(self, operation: str, request: Request) -> bytes:
         async with self._http.send(operation, request) as response:

@@ -125,22 +125,17 @@ class InfluxCheckStatistics(CheckStatistics):
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId], *, period: Period
     ) -> Mapping[MonitorId, tuple[FailureGroup, ...]]:
         asked = check_scope(tenant_id, monitor_ids)
-        answer: dict[MonitorId, tuple[FailureGroup, ...]] = {}
+        failed: dict[MonitorId, list[CheckResult]] = {each: [] for each in asked}
+
+        def take(rows: Rows) -> None:
+            monitor_id = check_owner(rows.tags, tenant_id, failed)
+            failed[monitor_id] += _failures(rows, tenant_id, monitor_id)
+
         for some in batches(asked):
-            failed: dict[MonitorId, list[CheckResult]] = {each: [] for each in some}
-
-            def take(rows: Rows, failed: dict[MonitorId, list[CheckResult]] = failed) -> None:
-                monitor_id = check_owner(rows.tags, tenant_id, failed)
-                failed[monitor_id] += _failures(rows, tenant_id, monitor_id)
-
-            await self._influx.query(
-                _FAILURES,
-                select(_ERROR, monitors=len(some), conditions=_FAILED, then=_BY_TAGS),
-                params(tenant_id, some, *_edges([period])),
-                take=take,
-            )
-            answer |= {each: failure_groups(failed[each]) for each in some}
-        return answer
+            text = select(_ERROR, monitors=len(some), conditions=_FAILED, then=_BY_TAGS)
+            values = params(tenant_id, some, *_edges([period]))
+            await self._influx.query(_FAILURES, text, values, take=take)
+        return {each: failure_groups(results) for each, results in failed.items()}
 
     async def by_location(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId], *, period: Period

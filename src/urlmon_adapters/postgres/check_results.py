@@ -19,7 +19,7 @@ from urlmon.domain.check_results import (
     history_position,
     strongest,
 )
-from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import Page, check_many, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultStore, Clock
@@ -117,6 +117,7 @@ class PostgresCheckResultStore(CheckResultStore):
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
     ) -> Mapping[MonitorId, CheckResult]:
         operation = "CheckResultStore.latest"
+        require_tenant(tenant_id)
         check_many("monitor_ids", monitor_ids)
         values = {"tenant_id": tenant_id, "monitor_ids": list(monitor_ids)}
         async with self._database.tenant(operation, tenant_id) as connection:
@@ -136,6 +137,7 @@ class PostgresCheckResultStore(CheckResultStore):
         limit: int = 100,
     ) -> Page[CheckResult]:
         operation = "CheckResultStore.history"
+        require_tenant(tenant_id)
         check_page_size(limit)
         check_location(location)
         at = place = None

@@ -9,7 +9,7 @@ from typing import Any, Final, LiteralString
 from psycopg.rows import DictRow
 
 from urlmon.domain.check_results import ErrorKind
-from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import check_many
 from urlmon.domain.periods import Period
 from urlmon.domain.statistics import (
@@ -95,6 +95,7 @@ class PostgresCheckStatistics(CheckStatistics):
     async def summary(
         self, tenant_id: TenantId, intervals: Mapping[MonitorId, timedelta], *, period: Period
     ) -> Mapping[MonitorId, Summary]:
+        require_tenant(tenant_id)
         check_intervals(intervals)
         values = {
             "monitor_ids": list(intervals),
@@ -121,6 +122,7 @@ class PostgresCheckStatistics(CheckStatistics):
         period: Period,
         width: timedelta,
     ) -> Mapping[MonitorId, tuple[Window, ...]]:
+        _check(tenant_id, monitor_ids)
         parts = windows(period, width)
         found = await self._parts("CheckStatistics.series", tenant_id, monitor_ids, parts)
         return {
@@ -140,6 +142,7 @@ class PostgresCheckStatistics(CheckStatistics):
         last: date,
         zone: str = "UTC",
     ) -> Mapping[MonitorId, tuple[DailyBar, ...]]:
+        _check(tenant_id, monitor_ids)
         dates = days(first, last, zone)
         parts = [part for _, part in dates]
         found = await self._parts("CheckStatistics.daily", tenant_id, monitor_ids, parts)
@@ -155,7 +158,7 @@ class PostgresCheckStatistics(CheckStatistics):
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId], *, period: Period
     ) -> Mapping[MonitorId, tuple[FailureGroup, ...]]:
         operation = "CheckStatistics.failures"
-        check_many("monitor_ids", monitor_ids)
+        _check(tenant_id, monitor_ids)
         values = {"monitor_ids": list(monitor_ids)}
         rows = await self._rows(operation, _FAILURES, tenant_id, period, values)
         groups: dict[MonitorId, list[FailureGroup]] = {each: [] for each in monitor_ids}
@@ -178,7 +181,7 @@ class PostgresCheckStatistics(CheckStatistics):
     async def by_location(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId], *, period: Period
     ) -> Mapping[MonitorId, Mapping[str, Statistics]]:
-        check_many("monitor_ids", monitor_ids)
+        _check(tenant_id, monitor_ids)
         values = {"monitor_ids": list(monitor_ids)}
         rows = await self._rows(
             "CheckStatistics.by_location", _LOCATIONS, tenant_id, period, values
@@ -191,6 +194,7 @@ class PostgresCheckStatistics(CheckStatistics):
     async def usage(
         self, tenant_id: TenantId, *, first: date, last: date
     ) -> tuple[DailyUsage, ...]:
+        require_tenant(tenant_id)
         dates = days(first, last)
         parts = [part for _, part in dates]
         rows = await self._rows(
@@ -210,7 +214,6 @@ class PostgresCheckStatistics(CheckStatistics):
         parts: Sequence[Period],
     ) -> dict[MonitorId, list[Statistics]]:
         """Return the statistics of each of some adjoining periods, for each monitor."""
-        check_many("monitor_ids", monitor_ids)
         values = {"monitor_ids": list(monitor_ids), "edges": _edges(parts)}
         rows = await self._rows(operation, _PARTS, tenant_id, _whole(parts), values)
         found = {each: [Statistics()] * len(parts) for each in monitor_ids}
@@ -229,6 +232,11 @@ class PostgresCheckStatistics(CheckStatistics):
         bounds = {"tenant_id": tenant_id, "since": period.since, "until": period.until}
         async with self._database.tenant(operation, tenant_id) as connection:
             return await fetch_all(connection, query, {**bounds, **values})
+
+
+def _check(tenant_id: TenantId, monitor_ids: Sequence[MonitorId]) -> None:
+    require_tenant(tenant_id)
+    check_many("monitor_ids", monitor_ids)
 
 
 def _edges(parts: Sequence[Period]) -> list[datetime]:

@@ -184,10 +184,8 @@ class RedisClient:
                     sent = True
                     await connection.send_packed_command(connection.pack_commands(commands))
                     read = [await _read_reply(connection) for _ in commands]
-                except BaseException:
-                    await connection.disconnect(nowait=True)  # answers may be on their way
-                    raise
                 finally:
+                    # The driver has closed it if it was left in the midst of an answer.
                     await self._pool.release(connection)
             replies = list[Reply]()
             for reply in read:

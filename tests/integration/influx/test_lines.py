@@ -34,10 +34,12 @@ MICROSECOND = timedelta(microseconds=1)
 HOUR_US = 3_600_000_000
 TENANT, MONITOR = TenantId.new(), MonitorId.new()
 
-# What means something in the line protocol comes often.
-SPECIAL = st.sampled_from(list("\\\"\n\r\t,= #'$%{}\u2028\u0085\ufeff\U0001f525\U0010ffff"))
-CHARACTERS = SPECIAL | st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
-MESSAGES = st.text(CHARACTERS, max_size=LONGEST_MESSAGE)
+# What means something in the line protocol, or to JSON, comes often.
+SPECIAL = st.sampled_from(
+    [*"\\\"\n\r\t,= #'$%{}\u2028\u0085\ufeff\U0001f525", "\\\\", '\\"', "\\\n"]
+)
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
+MESSAGES = st.lists(SPECIAL | CHARACTERS, max_size=LONGEST_MESSAGE // 2).map("".join)
 TIMES = st.none() | st.integers(0, HOUR_US)
 INSTANTS = st.datetimes(
     min_value=datetime(2000, 1, 1),  # noqa: DTZ001 - the strategy adds the zone

@@ -13,7 +13,7 @@ from tests.fixtures.migration_files import write
 from tests.fixtures.waiting import until
 
 from urlmon.errors import MigrationError, UnavailableError
-from urlmon_adapters.postgres._sql_scanner import split
+from urlmon_adapters.postgres._sql_scanner import Statement
 from urlmon_adapters.postgres.migrations import MigrationLockedError, Migrations
 
 if TYPE_CHECKING:
@@ -100,21 +100,24 @@ async def test_a_file_that_ends_its_transaction_stops_all(
     assert tables(empty_postgres_url) & {"t", "u", "v", "schema_migrations"} == set()
 
 
+@pytest.mark.parametrize("hidden", ["COMMIT; SELECT 1", "COMMIT; BEGIN"])
 async def test_a_transaction_that_ends_unseen_is_noticed(
-    empty_postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: str
 ) -> None:
     """Were a COMMIT overlooked in a file, the run fails, says so, and records nothing."""
-    write(tmp_path, "20250101_a", "CREATE TABLE t (); SELECT 1; CREATE TABLE u ()")
+    write(tmp_path, "20250101_a", "CREATE TABLE t ()")
     migrations = Migrations(empty_postgres_url, tmp_path)
-    for hidden in ("COMMIT; SELECT 1", "COMMIT; BEGIN"):
-        (file,) = migrations._files()
-        text = f"CREATE TABLE IF NOT EXISTS t (); {hidden}; CREATE TABLE u ()"
-        hiding = evolve(file, text=text, statements=tuple(split(text)))
-        monkeypatch.setattr(migrations, "_files", lambda hiding=hiding: (hiding,))
-        with pytest.raises(MigrationError, match="ended the transaction that it runs in"):
-            await migrations.apply()
-        monkeypatch.undo()
-    assert {"t", "schema_migrations"} & tables(empty_postgres_url) == {"t", "schema_migrations"}
+    (file,) = migrations._files()
+    text = f"CREATE TABLE t (); {hidden}; CREATE TABLE u ()"
+    taken_for_one = (Statement(0, text.index("CREATE TABLE u") - 2, ("create",)),)
+    hiding = evolve(file, text=text, statements=taken_for_one)
+    monkeypatch.setattr(migrations, "_files", lambda: (hiding,))
+    with pytest.raises(MigrationError, match="ended the transaction that it runs in"):
+        await migrations.apply()
+    assert tables(empty_postgres_url) & {"t", "u", "schema_migrations"} == {
+        "t",
+        "schema_migrations",
+    }
     assert rows(empty_postgres_url, VERSIONS) == []
 
 
@@ -227,15 +230,16 @@ async def test_what_the_database_sets_does_not_matter(
     write(
         tmp_path,
         "20250101_a",
-        r"SELECT pg_sleep(0.4); CREATE TABLE t AS SELECT 'a\' AS a, timestamptz '2025-02-01' AS at",
+        r"SELECT pg_sleep(0.4); CREATE TABLE t AS SELECT 'a\' AS a, timestamptz '2025-02-01' AS at,"
+        " current_setting('transaction_isolation') AS isolation",
     )
     migrations = Migrations(empty_postgres_url, tmp_path)
     assert (await migrations.apply()).applied == ("a",)
     (row,) = (await migrations.status()).applied
     assert row.applied_at is not None
     assert abs(row.applied_at - datetime.now(UTC)) < timedelta(minutes=1)
-    stored = "SELECT a, extract(epoch FROM at)::bigint FROM t"
-    assert rows(empty_postgres_url, stored) == [("a\\", 1738368000)]
+    stored = "SELECT a, extract(epoch FROM at)::bigint, isolation FROM t"
+    assert rows(empty_postgres_url, stored) == [("a\\", 1738368000, "read committed")]
 
 
 async def test_a_file_that_waits_for_a_table_is_tried_again(

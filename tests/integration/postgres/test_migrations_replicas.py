@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,39 @@ async def test_processes_that_start_together(empty_postgres_url: str, tmp_path: 
     said = "".join(err for _, err in results)
     assert [said.count(f"applied 202501{day:02}") for day in range(1, 5)] == [1] * 4
     assert select(empty_postgres_url, "SELECT version FROM log") == list("abcd")
+
+
+async def test_a_runner_that_comes_late(empty_postgres_url: str, tmp_path: Path) -> None:
+    """What another runner applied since a runner looked is not applied again."""
+    write_log(tmp_path)
+    reports = []
+
+    def overtake(told: str) -> None:
+        if told == "applied 20250101_a.sql":
+            with ThreadPoolExecutor(1) as thread:
+                other = Migrations(empty_postgres_url, tmp_path).apply()
+                reports.append(thread.submit(asyncio.run, other).result())
+
+    reports.append(await Migrations(empty_postgres_url, tmp_path).apply(tell=overtake))
+    assert [report.applied for report in reports] == [("b", "c", "d"), ("a",)]
+    assert select(empty_postgres_url, "SELECT version FROM log") == list("abcd")
+
+
+async def test_a_runner_whose_work_is_done(empty_postgres_url: str, tmp_path: Path) -> None:
+    """It does not go on waiting for a lock that it no longer needs."""
+    write(tmp_path, "20250101_a", "CREATE TABLE t ()")
+    migrations = Migrations(empty_postgres_url, tmp_path)
+    await migrations.apply()
+    write(tmp_path, "20250102_b", "CREATE TABLE u ()")
+    told: list[str] = []
+    with psycopg.connect(empty_postgres_url) as other:
+        other.execute("SELECT pg_advisory_lock(x'75726c6d6f6e'::bigint)")
+        other.commit()
+        running = asyncio.create_task(migrations.apply(tell=told.append))
+        await until(lambda: told)
+        other.execute("INSERT INTO schema_migrations (version) VALUES ('b')")
+        other.commit()
+        assert (await running).applied == ()
 
 
 async def test_runners_behind_a_transaction_pooler(empty_postgres_url: str, tmp_path: Path) -> None:

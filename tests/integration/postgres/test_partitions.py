@@ -20,8 +20,8 @@ INSERT INTO check_results (tenant_id, monitor_id, location, scheduled_at, checke
 SELECT gen_random_uuid(), gen_random_uuid(), 'eu', at, at, true FROM unnest(%s::timestamptz[]) AS at
 """
 PARTITIONS = """
-SELECT partition::text, to_char(from_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'),
-    to_char(to_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+SELECT partition::text, to_char(from_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
+    to_char(to_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')
 FROM check_result_partitions() ORDER BY from_at
 """
 PLACES = """
@@ -47,7 +47,7 @@ def month(offset: int) -> tuple[str, str, str]:
         datetime(now.year + months // 12, months % 12 + 1, 1, tzinfo=UTC)
         for months in (now.month - 1 + offset, now.month + offset)
     )
-    return f"check_results_{first:%Y_%m}", f"{first:%Y-%m-%d}", f"{end:%Y-%m-%d}"
+    return f"check_results_{first:%Y_%m}", f"{first:%Y-%m-%d %H:%M}", f"{end:%Y-%m-%d %H:%M}"
 
 
 def test_the_migration_makes_four_months(db: Connection) -> None:
@@ -79,8 +79,8 @@ def test_bounds_are_months_in_utc(db: Connection, timezone: str, datestyle: str)
     for day in ("2020-02-29", "2019-12-01", "2020-02-01", "2019-12-31"):
         db.execute("SELECT create_monthly_partition(%s::date)", [day])
     assert db.execute(PARTITIONS).fetchall()[:2] == [
-        ("check_results_2019_12", "2019-12-01", "2020-01-01"),
-        ("check_results_2020_02", "2020-02-01", "2020-03-01"),
+        ("check_results_2019_12", "2019-12-01 00:00", "2020-01-01 00:00"),
+        ("check_results_2020_02", "2020-02-01 00:00", "2020-03-01 00:00"),
     ]
     assert call(db, "SELECT create_monthly_partition()") == []
     db.execute(INSERT, [["2019-12-31T23:59:59.999999Z", "2020-02-01T00:00:00Z"]])
@@ -155,11 +155,11 @@ def test_whole_months_past_the_limit_are_dropped(db: Connection) -> None:
     """Old months go with their rows, the others stay, and a limit of one's own is followed."""
     for offset in (-1, -2, -5, -6):
         db.execute("SELECT create_monthly_partition(%s::date)", [month(offset)[1]])
-    db.execute(INSERT, [[f"{month(offset)[1]}T12:00:00Z" for offset in (0, -1, -5, -6)]])
+    db.execute(INSERT, [[f"{month(offset)[1]}Z" for offset in (0, -1, -5, -6)]])
     assert call(db, "SELECT drop_old_partitions()") == [month(-6)[0], month(-5)[0]]
     assert call(db, "SELECT drop_old_partitions()") == []
     assert db.execute(PLACES).fetchall() == [(month(-1)[0], 1), (month(0)[0], 1)]
-    age = datetime.now(UTC) - datetime.fromisoformat(f"{month(-1)[1]}T00:00:00Z")
+    age = datetime.now(UTC) - datetime.fromisoformat(f"{month(-1)[1]}Z")
     limit = f"SELECT drop_old_partitions('{age.days} days')"
     assert call(db, limit) == [month(-2)[0]]
     assert db.execute(PARTITIONS).fetchall()[0] == month(-1)

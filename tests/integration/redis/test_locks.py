@@ -41,18 +41,19 @@ async def test_cancelled_acquire_is_undone(
     assert await beside.locks.acquire("job", ttl=TTL) is not None
 
 
-async def test_woken_by_a_message(redis_client: RedisClient) -> None:
-    """Who waits for a lock is woken when it is given back, long before looking again."""
+async def test_woken_by_a_message(
+    redis_client: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a lock is woken when it is given back, and not by looking again."""
+    monkeypatch.setattr("urlmon_adapters.redis.locks._LOOK_AGAIN_SECONDS", TTL.total_seconds())
     locks = in_redis(redis_client).locks
-    for number in range(5):
+    for _ in range(5):
         lease = await locks.acquire("job", ttl=TTL)
         assert lease is not None
         waiter = asyncio.create_task(locks.acquire("job", ttl=TTL, wait=TTL))
         await _listened(redis_client, "job")
         await locks.release(lease)
-        started = time.monotonic()
-        got = await waiter
-        assert time.monotonic() - started < 0.5, number
+        got = await asyncio.wait_for(waiter, TTL.total_seconds() / 2)
         assert got is not None
         await locks.release(got)
 
@@ -99,12 +100,12 @@ async def test_hold_without_the_store(proxied_client: RedisClient, proxy: Proxy)
         async with working.locks.hold("job", ttl=timedelta(milliseconds=300)):
             proxy.refusing = True
             proxy.cut()
-            await asyncio.sleep(10)
+            await asyncio.sleep(30)
 
     started = time.monotonic()
     with pytest.raises(LeaseLostError):
         await block()
-    assert 0.25 < time.monotonic() - started < 2
+    assert 0.25 < time.monotonic() - started < 10
 
 
 async def test_hold_survives_a_gap(proxied_client: RedisClient, proxy: Proxy) -> None:

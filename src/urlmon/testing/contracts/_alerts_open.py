@@ -165,25 +165,27 @@ class OpeningContract:
     async def test_race_of_alerts(self, relational: RelationalStores) -> None:
         """Of many alerts that open at once for one monitor and rule, one does."""
         monitor = await a_stored_monitor(relational)
-        alerts = [an_alert(monitor.tenant_id, monitor.id) for _ in range(8)]
-        answers = await asyncio.gather(
-            *(relational.alerts.open(monitor.tenant_id, alert) for alert in alerts),
-            return_exceptions=True,
-        )
-        (opening,) = [answer for answer in answers if isinstance(answer, Opening)]
-        assert opening.created
-        assert (await relational.alerts.list(monitor.tenant_id)).items == (opening.alert,)
-        for error in answers:
-            if error is not opening:
-                assert isinstance(error, ConflictError)
-                assert error.current == AlertStatus.FIRING
+        for number in range(4):
+            alerts = [
+                an_alert(monitor.tenant_id, monitor.id, rule=f"rule-{number}") for _ in range(8)
+            ]
+            answers = await asyncio.gather(
+                *(relational.alerts.open(monitor.tenant_id, alert) for alert in alerts),
+                return_exceptions=True,
+            )
+            (opening,) = [answer for answer in answers if isinstance(answer, Opening)]
+            assert opening == Opening(alert=alerts[answers.index(opening)], created=True)
+            conflicts = [answer for answer in answers if isinstance(answer, ConflictError)]
+            assert [error.current for error in conflicts] == [AlertStatus.FIRING] * 7
+        assert len((await relational.alerts.list(monitor.tenant_id)).items) == 4
 
     async def test_race_of_a_repeat(self, relational: RelationalStores) -> None:
         """Of many calls that open one alert at once, one has made it, and all get it."""
         monitor = await a_stored_monitor(relational)
-        alert = an_alert(monitor.tenant_id, monitor.id)
-        answers = await asyncio.gather(
-            *(relational.alerts.open(monitor.tenant_id, alert) for _ in range(8))
-        )
-        assert sorted(answer.created for answer in answers) == [False] * 7 + [True]
-        assert {answer.alert for answer in answers} == {alert}
+        for number in range(4):
+            alert = an_alert(monitor.tenant_id, monitor.id, rule=f"rule-{number}")
+            answers = await asyncio.gather(
+                *(relational.alerts.open(monitor.tenant_id, alert) for _ in range(8))
+            )
+            assert sorted(answer.created for answer in answers) == [False] * 7 + [True]
+            assert {answer.alert for answer in answers} == {alert}

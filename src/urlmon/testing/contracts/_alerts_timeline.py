@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from attrs import evolve
 
+from urlmon.domain.alerts import Opening
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
 from urlmon.errors import InvalidValueError, UrlmonError
 from urlmon.testing.builders import a_monitor, a_tenant, an_alert
@@ -160,8 +161,10 @@ class AlertIsolationContract:
         await relational.monitors.add(second.tenant_id, second)
         alert = an_alert(first.tenant_id, first.id)
         rows = [alert, evolve(alert, tenant_id=second.tenant_id, cause="another")]
-        for row in rows:
-            assert (await relational.alerts.open(row.tenant_id, row)).created
+        for created in (True, False):
+            for row in rows:
+                opening = await relational.alerts.open(row.tenant_id, row)
+                assert opening == Opening(alert=row, created=created)
         await relational.alerts.resolve(first.tenant_id, alert.id, at=NOON)
         rows[0] = rows[0].resolved(at=NOON)
         for row in rows:

@@ -14,7 +14,6 @@ from urlmon.domain.secrets import Secret
 from urlmon.errors import (
     AlreadyExistsError,
     InvalidValueError,
-    UrlmonError,
 )
 from urlmon.testing.builders import a_channel, a_tenant
 from urlmon.testing.clock import NOON
@@ -159,30 +158,30 @@ class AddingContract:
 
     async def test_race_for_a_name(self, relational: RelationalStores) -> None:
         """Of many that want one name at once, one gets it and the others are told so."""
-        tenant = await relational.tenants.add(a_tenant())
-        answers = await asyncio.gather(
-            *(
-                relational.channels.add(tenant.id, a_channel(tenant.id, name="wanted"))
-                for _ in range(8)
-            ),
-            return_exceptions=True,
-        )
-        refusals = [answer for answer in answers if isinstance(answer, UrlmonError)]
-        assert {(type(each), getattr(each, "field", "")) for each in refusals} == {
-            (AlreadyExistsError, "name")
-        }
-        (stored,) = (await relational.channels.list(tenant.id)).items
-        assert [each for each in answers if each not in refusals] == [stored]
+        for _ in range(4):
+            tenant = await relational.tenants.add(a_tenant())
+            answers = await asyncio.gather(
+                *(
+                    relational.channels.add(tenant.id, a_channel(tenant.id, name="wanted"))
+                    for _ in range(8)
+                ),
+                return_exceptions=True,
+            )
+            refusals = [answer for answer in answers if isinstance(answer, AlreadyExistsError)]
+            assert [error.field for error in refusals] == ["name"] * 7
+            (stored,) = (await relational.channels.list(tenant.id)).items
+            assert stored in answers
 
     async def test_race_of_a_repeat(self, relational: RelationalStores) -> None:
         """A call that is made again while the first still runs gives the same answer."""
         tenant = await relational.tenants.add(a_tenant())
-        channel = a_channel(tenant.id)
-        answers = await asyncio.gather(
-            *(relational.channels.add(tenant.id, channel, secrets=TOKEN) for _ in range(8))
-        )
-        assert answers == [channel] * 8
-        answers = await asyncio.gather(
-            *(relational.channels.update(tenant.id, channel, secrets=TOKEN) for _ in range(8))
-        )
-        assert answers == [evolve(channel, version=2)] * 8
+        for _ in range(4):
+            channel = a_channel(tenant.id)
+            answers = await asyncio.gather(
+                *(relational.channels.add(tenant.id, channel, secrets=TOKEN) for _ in range(8))
+            )
+            assert answers == [channel] * 8
+            answers = await asyncio.gather(
+                *(relational.channels.update(tenant.id, channel, secrets=TOKEN) for _ in range(8))
+            )
+            assert answers == [evolve(channel, version=2)] * 8

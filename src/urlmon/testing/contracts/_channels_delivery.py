@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from attrs import evolve
 
-from urlmon.domain.channels import ChannelHealth, NotificationChannel
+from urlmon.domain.channels import ChannelHealth
 from urlmon.domain.ids import ChannelId, MonitorId, TenantId
 from urlmon.domain.secrets import Secret
 from urlmon.errors import InvalidValueError, UrlmonError
@@ -164,21 +164,26 @@ class ChannelIsolationContract:
 
     async def test_tenants_do_not_collide(self, relational: RelationalStores) -> None:
         """Two tenants may have channels of one id and name, and each has its own."""
-        tenants = [await relational.tenants.add(a_tenant()) for _ in range(2)]
-        first = a_channel(tenants[0].id)
-        rows: dict[TenantId, NotificationChannel] = {
-            tenants[0].id: first,
-            tenants[1].id: evolve(first, tenant_id=tenants[1].id, config={"to": "somewhere"}),
-        }
-        for tenant_id, row in rows.items():
-            secrets = {"owner": Secret(str(tenant_id))}
-            assert await relational.channels.add(tenant_id, row, secrets=secrets) == row
-        for tenant_id, row in rows.items():
-            assert (await relational.channels.list(tenant_id)).items == (row,)
-            revealed = await relational.channels.reveal(tenant_id, row.id)
-            assert revealed == {"owner": Secret(str(tenant_id))}
-        await relational.channels.remove(tenants[0].id, first.id)
-        assert await relational.channels.get(tenants[1].id, first.id) == rows[tenants[1].id]
+        ours, theirs = [(await relational.tenants.add(a_tenant())).id for _ in range(2)]
+        channel = a_channel(ours)
+        monitor = a_monitor(ours, channel_ids=(channel.id,))
+        rows = [channel, evolve(channel, tenant_id=theirs, config={"to": "somewhere"})]
+        for row in (*rows, *rows):
+            secrets = {"owner": Secret(str(row.tenant_id))}
+            assert await relational.channels.add(row.tenant_id, row, secrets=secrets) == row
+        for row in rows:
+            same = evolve(monitor, tenant_id=row.tenant_id)
+            await relational.monitors.add(row.tenant_id, same)
+        for row in rows:
+            assert (await relational.channels.list(row.tenant_id)).items == (row,)
+            assert await relational.channels.for_monitor(row.tenant_id, monitor.id) == (row,)
+            revealed = await relational.channels.reveal(row.tenant_id, row.id)
+            assert revealed == {"owner": Secret(str(row.tenant_id))}
+        await relational.channels.remove(ours, channel.id)
+        assert await relational.channels.for_monitor(ours, monitor.id) == ()
+        assert await relational.channels.for_monitor(theirs, monitor.id) == (rows[1],)
+        kept = await relational.monitors.get(theirs, monitor.id)
+        assert kept == evolve(monitor, tenant_id=theirs)
 
 
 async def _refusals(

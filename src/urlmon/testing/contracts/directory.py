@@ -16,11 +16,7 @@ from urlmon.domain.tenants import Tenant, TenantStatus
 from urlmon.errors import NotFoundError
 from urlmon.testing.builders import a_channel, a_monitor, a_tenant
 from urlmon.testing.clock import NOON
-from urlmon.testing.contracts.isolation import (
-    assert_nil_refused,
-    assert_same_refusal,
-    refusal_of,
-)
+from urlmon.testing.contracts.isolation import assert_nil_refused, assert_same_refusal, refusal_of
 from urlmon.testing.contracts.paging import assert_page_arguments, assert_pages
 from urlmon.testing.contracts.stores import RelationalStores
 
@@ -183,6 +179,18 @@ class MonitorDirectoryContract:
         changes, _ = await _settled(relational, None)
         assert [change.monitor_id for change in changes] == [three.id, two.id, one.id]
         assert changes[-1].monitor == evolve(one, body="2", version=3)
+
+    async def test_one_id_at_two_tenants(self, relational: RelationalStores) -> None:
+        """Each tenant's change is told with its own monitor."""
+        _, (monitor,) = await _tenant_with(relational, 1)
+        other, _ = await _tenant_with(relational, 0)
+        twin = evolve(monitor, tenant_id=other.id, name="The same id")
+        await relational.monitors.add(other.id, twin)
+        changes, cursor = await _settled(relational, None)
+        assert changes == (_change(monitor, monitor), _change(twin, twin))
+        await relational.monitors.remove(other.id, twin.id)
+        changes, _ = await _settled(relational, cursor)
+        assert changes == (_change(twin, None),)
 
     async def test_pages_of_changes(self, relational: RelationalStores) -> None:
         """However the feed is cut, it tells the same; at its end it still gives a cursor."""

@@ -140,7 +140,9 @@ class TransitionOutboxContract(ClaimingContract):
         for _ in range(MAX_ATTEMPTS):
             claimed = await requests.one()
             for _ in range(2):
-                await working.outbox.release(claimed, delay=timedelta(0))
+                await working.outbox.release(claimed, delay=SECOND)
+            if claimed.attempt < MAX_ATTEMPTS:
+                await working.advance(SECOND)
         letters = await working.outbox.dead_letters()
         assert [each.transition for each in letters] == [transition]
         assert letters[0].at < claimed.leased_until
@@ -189,6 +191,31 @@ class TransitionOutboxContract(ClaimingContract):
         assert await working.outbox.dead_letters() == ()
         claimed = await requests.one()
         assert (claimed.transition, claimed.attempt) == (transition, 1)
+
+    async def test_claimed_and_decided_anew(self, working: WorkingStores) -> None:
+        """A transition that is decided anew while it is here stays as it is."""
+        requests = Requests(working)
+        transition = await Monitor(working).change()
+        await working.outbox.release(await requests.one(), delay=timedelta(0))
+        claimed = await requests.one()
+        await decide_anew(working, transition)
+        assert await requests.claim() == ()
+        await working.advance(LEASE)
+        await decide_anew(working, transition)
+        assert (await requests.one()).attempt == claimed.attempt + 1
+
+    async def test_end_claimed_and_beginning_decided_anew(self, working: WorkingStores) -> None:
+        """What happens to the beginning does not take the end from who has claimed it."""
+        monitor, requests = Monitor(working), Requests(working)
+        transition = await monitor.change()
+        await working.outbox.settle(await requests.one())
+        await monitor.change()
+        end = await requests.one()
+        await decide_anew(working, transition)
+        await working.outbox.settle(await requests.one())
+        assert await requests.claim() == ()
+        await working.outbox.settle(end)
+        assert await working.outbox.backlog() == 0
 
     async def test_beginning_decided_anew(self, working: WorkingStores) -> None:
         """When the beginning is handed over again, the end waits again."""

@@ -22,11 +22,7 @@ from urlmon.errors import (
 )
 from urlmon.testing.builders import a_channel, a_monitor, a_tenant, an_alert
 from urlmon.testing.clock import NOON
-from urlmon.testing.contracts.isolation import (
-    assert_nil_refused,
-    assert_same_refusal,
-    refusal_of,
-)
+from urlmon.testing.contracts.isolation import assert_nil_refused, assert_same_refusal, refusal_of
 from urlmon.testing.contracts.paging import assert_page_arguments, assert_pages
 from urlmon.testing.contracts.stores import RelationalStores
 from urlmon.testing.contracts.texts import HOSTILE_TEXTS

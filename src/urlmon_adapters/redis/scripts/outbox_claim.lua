@@ -41,7 +41,7 @@ end
 local answer = {tonumber(request.limit), #request.ids}
 for _, id in ipairs(request.ids) do
   local claim = read_claim(id)
-  if claim and claim.leased and claim.token == request.token and not is_dead(id) then
+  if claim and claim.leased and claim.token == request.token then
     answer[#answer + 1] = redis.call("HGET", ITEMS, id)
     answer[#answer + 1] = request.token
     answer[#answer + 1] = claim.attempts
