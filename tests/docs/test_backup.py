@@ -41,7 +41,7 @@ async def test_postgresql(
     )
     async with opened(redis_settings | KEY | {"DATABASE_URL": empty_postgres_url}) as stores:
         await read_again(stores, stored)
-        assert (await stores.directory().changes()).items
+        assert (await stores.directory().changes()).next_cursor
 
 
 @pytest.mark.redis

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TESTS = """
 def test_with_influx(influx_server): pass
-def test_with_redis(redis_url): pass
+def test_with_postgres(postgres_server): pass
 def test_without(): pass
 """
 
@@ -26,7 +26,7 @@ def test_without(): pass
 def run_pytest(tmp_path: Path) -> RunPytest:
     """Run the three tests above on a machine without InfluxDB."""
     (tmp_path / "test_inner.py").write_text(_TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  influx\n  redis\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  influx\n  postgres\n")
     environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     environ |= {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "CI": ""}
     environ["PYTHONPATH"] = str(Path(__file__).parents[2])
@@ -54,7 +54,7 @@ def test_missing_server_is_skipped_by_name(run_pytest: RunPytest, workers: str) 
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout
     assert any(line.startswith("influxdb: NOT TESTED (1 skipped): ") for line in lines)
-    assert any(line.startswith("redis: ") and " from " in line for line in lines)
+    assert any(line.startswith("postgresql 18: ") and " from " in line for line in lines)
     assert "2 passed, 1 skipped" in lines[-1]
 
 
@@ -68,7 +68,7 @@ def test_missing_server_fails_in_ci(run_pytest: RunPytest) -> None:
 
 def test_tests_are_marked_by_their_servers(run_pytest: RunPytest) -> None:
     """`-m` selects by the servers that a test's fixtures use."""
-    done = run_pytest("-m", "not influx and not redis")
+    done = run_pytest("-m", "not influx and not postgres")
     assert done.returncode == 0
     assert "1 passed, 2 deselected" in done.stdout.splitlines()[-1]
     assert "= servers =" not in done.stdout

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from urlmon.domain.directory import MonitorChange
     from urlmon.testing.contracts.stores import RelationalStores
 
-TENANTS: Final = [TenantId.new() for _ in range(3)]
-MONITORS: Final = [MonitorId.new() for _ in range(3)]
+TENANTS: Final = [TenantId.new() for _ in range(2)]
+MONITORS: Final = [MonitorId.new() for _ in range(2)]
 CHANNEL_ID: Final = ChannelId.new()
 TENANT: Final = st.sampled_from(TENANTS)
 MONITOR: Final = st.sampled_from(MONITORS)
@@ -40,6 +40,10 @@ class DirectoryProgram(RuleBasedStateMachine):
         # By the directory asked: where it goes on, for each of two who follow it.
         self.followed: dict[tuple[int, int], str | None] = {}
         self.expected = 0
+        for tenant_id in TENANTS:
+            self.add_tenant(tenant_id)
+            for monitor_id in MONITORS:
+                self.add(tenant_id, monitor_id, with_channel=True)
 
     @rule(tenant_id=TENANT)
     def add_tenant(self, tenant_id: TenantId) -> None:

@@ -38,7 +38,7 @@ FIELDS: Final = st.fixed_dictionaries(
         "headers": st.lists(st.tuples(st.sampled_from(["A", "b"]), LINE), max_size=3).map(tuple),
         "body": st.none() | st.just("") | TEXT,
         "expected_statuses": st.just((StatusRange.parse("404"), StatusRange.parse("200-202"))),
-        "interval": st.integers(9, 61).map(lambda count: count * SECOND),
+        "interval": st.sampled_from([9, 10, 11, 30, 61]).map(lambda count: count * SECOND),
         "timeout": st.integers(100, 9_000).map(lambda count: timedelta(milliseconds=count)),
         "locations": st.lists(st.sampled_from(["l", "m", "n"]), min_size=1, unique=True).map(tuple),
         "reminder_interval": st.none() | st.integers(60, 99).map(lambda count: count * SECOND),

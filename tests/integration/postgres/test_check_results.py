@@ -65,6 +65,22 @@ async def test_a_session_has_any_zone_and_date_style(elsewhere: ResultStores) ->
     assert series[monitor][0].statistics.checks == 1
 
 
+async def test_the_order_needs_no_index(postgres_url: str, still_clock: FakeClock) -> None:
+    """The newest is chosen by the query itself, also where the server reads the whole table."""
+    options = "-c enable_indexscan=off -c enable_bitmapscan=off"
+    async with build_pool(make_conninfo(postgres_url, options=options)) as pool:
+        stores = in_postgres(pool, still_clock)
+        tenant, monitor = TenantId.new(), MonitorId.new()
+        b, a = (
+            a_result(tenant, monitor, scheduled_at=still_clock.now(), location=location)
+            for location in ("b", "a")
+        )
+        # Rows lie in the order of their recording.
+        for result in (b, a):
+            await stores.results.record([result])
+        assert await stores.results.latest(tenant, [monitor]) == {monitor: a}
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [

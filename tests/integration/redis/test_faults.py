@@ -74,6 +74,20 @@ async def test_all_replies_to_acquire_lost(proxied_client: RedisClient, proxy: P
     assert await working.locks.acquire("job", ttl=TTL) is not None
 
 
+async def test_lost_reply_to_acquire_and_nobody_there(
+    proxied_client: RedisClient, proxy: Proxy
+) -> None:
+    """An acquisition that may have been applied says so, whatever its repeat met."""
+    locks = in_redis(proxied_client).locks
+    assert await locks.acquire("another job", ttl=TTL) is not None
+    proxy.lose_replies(to=b"EVALSHA")
+    proxy.refusing = True
+    with pytest.raises(UnavailableError) as caught:
+        await locks.acquire("job", ttl=TTL)
+    assert proxy.still_to_lose == 0
+    assert caught.value.maybe_applied
+
+
 @pytest.mark.parametrize("name", Calls.WRITES + Calls.READS)
 async def test_nobody_there(proxied_client: RedisClient, proxy: Proxy, name: str) -> None:
     """A call that reached nobody says so, and that nothing was applied."""
