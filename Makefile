@@ -8,6 +8,9 @@ BIN := .venv/bin
 # A development environment holds all that the demo needs: it is not reduced to that.
 DEMO_READY := $(firstword $(wildcard .venv/.dev) .venv/.demo)
 
+# As root on Debian the tools that build InfluxDB are installed where they are missing.
+SYSTEM_TOOLS = if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then sh tools/apt-install.sh; fi
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint influxd lock clean
 
@@ -18,6 +21,7 @@ demo: $(DEMO_READY)  ## Run checkers and alerters on real servers: URLS="https:/
 	@$(BIN)/python examples/demo.py $(if $(URLS),--urls '$(URLS)') $(if $(CHECKERS),--checkers $(CHECKERS)) $(if $(ALERTERS),--alerters $(ALERTERS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(POSTGRES),--postgres $(POSTGRES))
 
 test: .venv/.dev  ## Run all tests: ARGS="tests/unit -x"
+	@$(SYSTEM_TOOLS)
 	@$(BIN)/python -m urlmon_adapters.servers --if-possible
 	@$(BIN)/pytest -n 2 $(ARGS)
 
@@ -29,6 +33,7 @@ lint: .venv/.dev  ## Check style, types and imports
 	$(BIN)/lint-imports
 
 influxd: $(DEMO_READY)  ## Build InfluxDB 2 into the cache, which tests and demo take it from
+	@$(SYSTEM_TOOLS)
 	@$(BIN)/python -m urlmon_adapters.servers
 
 lock: $(UV_LOCAL)  ## Lock the dependencies again

@@ -132,7 +132,7 @@ async def _services(
     """Run checkers and alerters as processes of their own; wait until they are ready."""
     programs = ["checker.py"] * options.checkers + ["alerter.py"] * options.alerters
     async with AsyncExitStack() as stack:
-        log = stack.enter_context((options.folder / "services.log").open("ab"))
+        log = stack.enter_context((options.folder / "services.log").open("ab", buffering=0))
         ready = [asyncio.Event() for _ in programs]
         for program, is_ready in zip(programs, ready, strict=True):
             process = await asyncio.create_subprocess_exec(

@@ -59,6 +59,8 @@ async def use(stores: PersistencePorts) -> Stored:
     """Do once what checkers, alerters and status pages do all the time."""
     tenant = await stores.tenants().add(a_tenant())
     channel = await stores.channels().add(tenant.id, a_channel(tenant.id), secrets=SECRETS)
+    spare = await stores.channels().add(tenant.id, a_channel(tenant.id))
+    await stores.channels().remove(tenant.id, spare.id)
     monitor = a_monitor(tenant.id, channel_ids=(channel.id,), failure_threshold=1)
     monitor = await stores.monitors().add(tenant.id, monitor)
     assert monitor in (await stores.directory().list_active()).items

@@ -19,9 +19,9 @@ from urlmon.testing.clock import NOON
 
 SECOND: Final = timedelta(seconds=1)
 TENANTS: Final = [TenantId.new() for _ in range(3)]  # the last one is never stored
-MONITORS: Final = [MonitorId.new() for _ in range(5)]
-CHANNELS: Final = [ChannelId.new() for _ in range(3)]
-TENANT: Final = st.sampled_from([*TENANTS[:2], *TENANTS])
+MONITORS: Final = [MonitorId.new() for _ in range(3)]
+CHANNELS: Final = [ChannelId.new() for _ in range(2)]
+TENANT: Final = st.sampled_from([*TENANTS[:1] * 4, *TENANTS])
 MONITOR: Final = st.sampled_from(MONITORS)
 CHANNEL: Final = st.sampled_from(CHANNELS)
 TEXT: Final = st.text(
@@ -58,12 +58,15 @@ class MonitorsProgram(RuleBasedStateMachine):
     def __init__(self, twins: RelationalTwins) -> None:
         super().__init__()
         self.twins = twins
-        for number, tenant_id in enumerate(TENANTS[:2]):
-            limits = TenantLimits(max_monitors=3 + number, shortest_interval=10 * SECOND)
-            tenant = a_tenant(id=tenant_id, limits=limits)
-            self.twins.same(lambda stores, tenant=tenant: stores.tenants.add(tenant))
         self.cursors: list[str | None] = [None]
         self.written: list[tuple[str, TenantId, Any]] = []
+        for number, tenant_id in enumerate(TENANTS[:2]):
+            limits = TenantLimits(max_monitors=2 + number, shortest_interval=10 * SECOND)
+            tenant = a_tenant(id=tenant_id, limits=limits)
+            self.twins.same(lambda stores, tenant=tenant: stores.tenants.add(tenant))
+            for channel_id in CHANNELS:
+                self.keep_channel(tenant_id, channel_id, there=True)
+            self.add(tenant_id, MONITORS[0], {"name": "a", "channel_ids": tuple(CHANNELS)})
 
     def write(self, method: str, tenant_id: TenantId, monitor: Any) -> None:
         """Add or update a monitor, and remember it to be repeated."""
@@ -87,12 +90,15 @@ class MonitorsProgram(RuleBasedStateMachine):
         monitor = a_monitor(tenant_id, id=monitor_id, version=version, **fields)
         self.write("update", tenant_id, monitor)
 
-    @rule(tenant_id=TENANT, monitor_id=MONITOR, fields=FIELDS)
-    def update_what_is_there(self, tenant_id: TenantId, monitor_id: MonitorId, fields: Any) -> None:
-        """Update the present version."""
+    @rule(tenant_id=TENANT, monitor_id=MONITOR, fields=FIELDS, back=st.sampled_from([0, 0, 1, -1]))
+    def update_what_is_there(
+        self, tenant_id: TenantId, monitor_id: MonitorId, fields: Any, back: int
+    ) -> None:
+        """Update the present version, or one beside it."""
         stored = self.twins.same(lambda stores: stores.monitors.get(tenant_id, monitor_id))
         if stored is not None:
-            self.write("update", tenant_id, evolve(stored, **fields))
+            version = max(1, stored.version - back)
+            self.write("update", tenant_id, evolve(stored, version=version, **fields))
 
     @rule(back=st.integers(1, 3))
     def repeat(self, back: int) -> None:
@@ -127,7 +133,7 @@ class MonitorsProgram(RuleBasedStateMachine):
 
     @rule(
         tenant_id=TENANT,
-        most=st.integers(0, 4),
+        most=st.integers(0, 3),
         shortest=st.sampled_from([1, 10, 30]).map(lambda count: count * SECOND),
     )
     def limit(self, tenant_id: TenantId, most: int, shortest: timedelta) -> None:

@@ -62,12 +62,20 @@ class TenantsProgram(RuleBasedStateMachine):
         """Update from some version."""
         self.write("update", a_tenant(id=tenant_id, version=version, **fields))
 
-    @rule(tenant_id=TENANT, fields=FIELDS, some=st.sets(st.sampled_from(["slug", "status"])))
-    def update_what_is_there(self, tenant_id: TenantId, fields: Any, some: set[str]) -> None:
-        """Update some fields of the present version."""
+    @rule(
+        tenant_id=TENANT,
+        fields=FIELDS,
+        some=st.sets(st.sampled_from(["slug", "status", "updated_at"])),
+        back=st.sampled_from([0, 0, 1, -1]),
+    )
+    def update_what_is_there(
+        self, tenant_id: TenantId, fields: Any, some: set[str], back: int
+    ) -> None:
+        """Update some fields of the present version, or of one beside it."""
         stored = self.twins.same(lambda stores: stores.tenants.get(tenant_id))
         if stored is not None:
-            self.write("update", evolve(stored, **{name: fields[name] for name in some}))
+            chosen = {name: fields[name] for name in some}
+            self.write("update", evolve(stored, version=max(1, stored.version - back), **chosen))
 
     @rule(back=st.integers(1, 3))
     def repeat(self, back: int) -> None:

@@ -10,7 +10,15 @@ from urlmon_adapters.postgres._migration_connection import scalar
 from urlmon_adapters.postgres._migration_files import MigrationFile
 from urlmon_adapters.postgres._migration_history import AppliedMigration
 
-_EXISTS: Final = "SELECT to_regclass('schema_migrations') IS NOT NULL"
+# Not by to_regclass: within a transaction that may answer from a cache, and miss the table that
+# another runner has made since.
+_EXISTS: Final = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relname = 'schema_migrations' AND n.nspname = ANY(current_schemas(false))
+)
+"""
 
 # Through JSON, so that a table which something else made can lack any column but the version.
 _READ: Final = """

@@ -68,9 +68,11 @@ class PostgresHealthCheck(HealthCheck):
         version = None
         findings: list[_Finding] = []
         try:
+            # First on a connection of its own: where none can be made it says why, and the pool
+            # would only run out of time.
+            schema = await self._migrations.status()
             async with self._pool.connection() as connection:
                 version = await self._look_at_server(connection, findings)
-                schema = await self._migrations.status()
                 findings.append(_schema(schema))
                 if not schema.pending:
                     findings += _partitions(await _row(connection, _PARTITIONS))

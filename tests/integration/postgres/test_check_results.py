@@ -66,19 +66,32 @@ async def test_a_session_has_any_zone_and_date_style(elsewhere: ResultStores) ->
 
 
 async def test_the_order_needs_no_index(postgres_url: str, still_clock: FakeClock) -> None:
-    """The newest is chosen by the query itself, also where the server reads the whole table."""
+    """Order is made by the query itself, also where the server reads the whole table."""
     options = "-c enable_indexscan=off -c enable_bitmapscan=off"
     async with build_pool(make_conninfo(postgres_url, options=options)) as pool:
+        async with pool.connection() as connection:
+            await connection.execute("DROP INDEX idx_check_results_monitor_time")
         stores = in_postgres(pool, still_clock)
-        tenant, monitor = TenantId.new(), MonitorId.new()
-        b, a = (
-            a_result(tenant, monitor, scheduled_at=still_clock.now(), location=location)
-            for location in ("b", "a")
-        )
-        # Rows lie in the order of their recording.
-        for result in (b, a):
+        tenant, monitor, now = TenantId.new(), MonitorId.new(), stores.clock.now()
+        period = Period(since=now, until=now + timedelta(hours=1))
+        found = {
+            location: a_result(
+                tenant,
+                monitor,
+                scheduled_at=now,
+                location=location,
+                error=CheckError(kind=ErrorKind.DNS, message=location),
+            )
+            for location in "dgbfahce"
+        }
+        # Rows are read in the order of their recording.
+        for result in found.values():
             await stores.results.record([result])
-        assert await stores.results.latest(tenant, [monitor]) == {monitor: a}
+        assert await stores.results.latest(tenant, [monitor]) == {monitor: found["a"]}
+        page = await stores.results.history(tenant, monitor, period=period)
+        assert page.items == tuple(found[location] for location in "abcdefgh")
+        (group,) = (await stores.statistics.failures(tenant, [monitor], period=period))[monitor]
+        assert group.last_message == "a"
 
 
 @pytest.mark.parametrize(

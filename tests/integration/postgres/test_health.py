@@ -183,6 +183,28 @@ async def test_a_closed_pool_fails(postgres_url: str) -> None:
     assert found.problems
 
 
+async def test_a_check_of_a_silent_server_can_be_cancelled() -> None:
+    """A server that takes the connection and says nothing holds up no one's time limit."""
+    reached, over = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://user@127.0.0.1:{port}/urlmon"
+        pool = build_pool(url, timeout_seconds=10)  # closed: only the check itself connects
+        check = PostgresHealthCheck(pool, SystemClock(), Migrations(url))
+        task = asyncio.create_task(check.check())
+        await reached.wait()
+        assert task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        over.set()
+
+
 async def test_a_standby_fails(tmp_path: Path) -> None:
     """A server that takes no writes does not serve, although it answers."""
     server = PostgresServer(tmp_path, durable=False)

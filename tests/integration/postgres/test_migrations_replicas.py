@@ -16,6 +16,8 @@ from tests.fixtures.pooler import transaction_pooler
 from tests.fixtures.waiting import until
 
 from urlmon.errors import MigrationError
+from urlmon_adapters.postgres._migration_connection import connected
+from urlmon_adapters.postgres._migration_ledger import read_applied
 from urlmon_adapters.postgres.migrations import MigrationLockedError, Migrations
 
 if TYPE_CHECKING:
@@ -205,3 +207,14 @@ async def test_a_record_that_was_lost(empty_postgres_url: str, tmp_path: Path) -
     create = "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)"
     write(tmp_path, "20250102_b", create, header=OUTSIDE)
     assert (await migrations.apply()).applied == ("b",)
+
+
+async def test_a_table_that_was_made_meanwhile(empty_postgres_url: str, tmp_path: Path) -> None:
+    """A runner that found no history sees, within its transaction, the one made since."""
+    write_log(tmp_path)
+    async with connected(empty_postgres_url) as late:
+        assert not await read_applied(late)
+        async with late.transaction():
+            await late.execute("SELECT 1")
+            report = await Migrations(empty_postgres_url, tmp_path).apply()
+            assert tuple(await read_applied(late)) == report.applied

@@ -154,6 +154,11 @@ class HistoryContract:
             tenant, monitor, period=narrow, cursor=page.next_cursor
         )
         assert rest.items == history[14:20]
+        earlier = Period(since=span.since, until=history[10].scheduled_at)
+        rest = await recording.results.history(
+            tenant, monitor, period=earlier, cursor=page.next_cursor
+        )
+        assert rest.items == history[20:]
         later = Period(since=history[0].scheduled_at, until=span.until)
         rest = await recording.results.history(
             tenant, monitor, period=later, cursor=page.next_cursor

@@ -128,8 +128,8 @@ class AlertStateCacheContract(RulesContract):
                 state.suppressed_until,
                 state.locations[0].watermark,
             ):
-                assert read == instant
-                assert read.tzinfo is UTC
+                assert read is not None
+                assert (read, read.tzinfo) == (instant, UTC)
             assert (await monitor.fail(0, scheduled_at=instant)).transition == decision.transition
 
     async def test_get_many(self, working: WorkingStores) -> None:

@@ -42,15 +42,11 @@ class HealthCheckContract:
         found = await asyncio.gather(*(healthy.check() for _ in range(5)))
         assert {each.status for each in found} == {HealthStatus.PASS}
 
-    @pytest.mark.parametrize("which", ["healthy", "sick"])
-    async def test_cancelling_passes_through(
-        self, healthy: HealthCheck, sick: HealthCheck, which: str
-    ) -> None:
+    async def test_cancelling_passes_through(self, healthy: HealthCheck) -> None:
         """A check that is cancelled ends, and the next one is answered again."""
-        check = {"healthy": healthy, "sick": sick}[which]
-        task = asyncio.create_task(check.check())
+        task = asyncio.create_task(healthy.check())
         await asyncio.sleep(0)
-        task.cancel()
+        assert task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (await healthy.check()).status is HealthStatus.PASS
