@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from urlmon.testing.contracts.alerts import AlertRepoContract
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures.working import in_memory
 from tests.fixtures.working_calls import TTL, Calls
 
-from urlmon.errors import UnavailableError
+from urlmon.errors import LeaseLostError, UnavailableError
 from urlmon.testing.clock import NOON, FakeClock
 from urlmon.testing.locks import InMemoryLocks
 from urlmon.testing.state import InMemoryState
@@ -45,6 +45,19 @@ async def test_locks_by_a_real_clock() -> None:
     assert time.monotonic() - started < 5
     async with locks.hold("job", ttl=TTL, wait=timedelta(seconds=10)) as lease:
         assert lease is not None
+
+
+async def test_hold_that_blocks_the_loop() -> None:
+    """A block that left the event loop no time to cancel it still ends with the loss."""
+    clock = FakeClock()
+    locks = InMemoryLocks(InMemoryState(clock=clock))
+
+    async def block() -> None:
+        async with locks.hold("job", ttl=TTL):
+            clock.advance(TTL)
+
+    with pytest.raises(LeaseLostError):
+        await block()
 
 
 async def test_reached() -> None:

@@ -131,6 +131,15 @@ async def test_a_version_that_is_not_supported(
     assert "2.7 or later" in found.problems[0]
 
 
+async def test_a_server_that_answers_no_query() -> None:
+    """What takes points but gives none back does not serve."""
+    rules = b'"retentionRules":[{"everySeconds":7862400}]'
+    bucket = answer(200, b'{"buckets":[{"id":"1",' + rules + b"}]}")
+    said = (answer(200), bucket, answer(200), answer(500))
+    async with answering(*said) as url, opened(url, TOKEN, bucket="b") as client:
+        assert "see its log" in await failure(client)
+
+
 async def test_cancelling_passes_through() -> None:
     """A time limit ends the check."""
     async with answering(None) as url, opened(url, TOKEN, bucket="b") as client:

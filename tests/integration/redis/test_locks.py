@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.fixtures.working import in_redis
+from tests.fixtures.working import PushedTime, in_redis
 
 from urlmon.errors import LeaseLostError
 from urlmon_adapters.redis import Keys, RedisClient, RedisLocks, build_pool
@@ -68,7 +68,12 @@ async def test_deaf_waiter(
     assert lease is not None
     waiter = asyncio.create_task(working.locks.acquire("job", ttl=TTL, wait=TTL))
     await _listened(proxied_client, "job")
+    asleep = _sleepers(proxied_client)
     proxy.cut()
+    async with asyncio.timeout(10):
+        # Until it has asked once more because of the cut, and waits again.
+        while not _sleepers(proxied_client) - asleep:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
     await beside.locks.release(lease)
     await working.advance(timedelta(seconds=1))
     assert await asyncio.wait_for(waiter, 10) is not None
@@ -128,3 +133,9 @@ async def _listened(client: RedisClient, name: str) -> None:
     async with asyncio.timeout(10):
         while [[channel.encode(), 0]] == await client.read("test", ("PUBSUB", "NUMSUB", channel)):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
+
+
+def _sleepers(client: RedisClient) -> set[asyncio.Task[object]]:
+    """Return the tasks that wait for a moment."""
+    assert isinstance(client.time, PushedTime)
+    return set(client.time._sleepers)

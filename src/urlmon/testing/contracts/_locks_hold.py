@@ -104,6 +104,33 @@ class HoldingContract:
         assert isinstance(await refusal_of(block()), LeaseLostError)
         assert_not_cancelled()
 
+    async def test_hold_taken_unnoticed(self, working: WorkingStores) -> None:
+        """A loss that was swallowed is raised also where the lease could have lasted longer."""
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL) as lease:
+                assert lease is not None
+                await working.locks.release(lease)
+                with suppress(asyncio.CancelledError):
+                    await working.advance(TTL / 3)
+                    await asyncio.sleep(PATIENCE_SECONDS)
+
+        assert isinstance(await refusal_of(block()), LeaseLostError)
+
+    async def test_hold_lost_and_cancelled(self, working: WorkingStores) -> None:
+        """A cancellation from outside wins over the loss that comes with it."""
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL):
+                try:
+                    await outlive(working)
+                finally:
+                    task.cancel()
+
+        task = asyncio.create_task(block())
+        await asyncio.wait([task])
+        assert task.cancelled()
+
     async def test_hold_passes_exceptions(self, working: WorkingStores) -> None:
         """An exception of the block passes, also from a block that lost its lease."""
 

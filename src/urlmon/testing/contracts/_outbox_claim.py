@@ -73,6 +73,7 @@ class ClaimingContract:
         first = await again()
         assert len(first) == 7
         assert await again() == first
+        assert await again(limit=100) == first
         await working.advance(LEASE - SECOND)
         assert await again() == first
         await working.outbox.settle(first[3])
