@@ -60,6 +60,25 @@ async def test_hold_that_blocks_the_loop() -> None:
         await block()
 
 
+async def test_hold_lost_and_cancelled() -> None:
+    """A cancellation from outside that meets a loss is not taken for it."""
+    clock, begun = FakeClock(), asyncio.Event()
+    locks = InMemoryLocks(InMemoryState(clock=clock))
+
+    async def block() -> None:
+        async with locks.hold("job", ttl=TTL):
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(block())
+    await begun.wait()
+    await asyncio.sleep(0)
+    clock.advance(TTL)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
 async def test_reached() -> None:
     """A fake clock wakes those whose moment has come, and no others."""
     clock = FakeClock()

@@ -18,6 +18,15 @@ Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
 
 
+async def _configure(connection: Connection) -> None:
+    """Set what the driver reads instants by, whatever role, database and server set.
+
+    PgBouncer follows a change of these two from session to session.
+    """
+    await connection.execute("SET datestyle TO 'ISO, YMD'")
+    await connection.execute("SET timezone TO 'UTC'")
+
+
 def build_pool(
     url: str, *, smallest: int = 1, largest: int = 8, timeout_seconds: float = 10
 ) -> Pool:
@@ -36,6 +45,7 @@ def build_pool(
         max_size=largest,
         timeout=timeout_seconds,
         name="urlmon",
+        configure=_configure,
         # A pooler between us and the server may give each transaction another session: nothing of
         # a session is relied on, and so no statement is prepared in it.
         kwargs={

@@ -117,20 +117,6 @@ class HoldingContract:
 
         assert isinstance(await refusal_of(block()), LeaseLostError)
 
-    async def test_hold_lost_and_cancelled(self, working: WorkingStores) -> None:
-        """A cancellation from outside wins over the loss that comes with it."""
-
-        async def block() -> None:
-            async with working.locks.hold("job", ttl=TTL):
-                try:
-                    await outlive(working)
-                finally:
-                    task.cancel()
-
-        task = asyncio.create_task(block())
-        await asyncio.wait([task])
-        assert task.cancelled()
-
     async def test_hold_passes_exceptions(self, working: WorkingStores) -> None:
         """An exception of the block passes, also from a block that lost its lease."""
 
