@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -174,3 +175,29 @@ def test_locations_of_a_state_are_in_order() -> None:
     for wrong in (places, tuple(places[::-1]), (places[0], places[0])):
         with pytest.raises(InvalidValueError):
             AlertState(locations=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"since": datetime(2026, 1, 1)},  # noqa: DTZ001 - naive on purpose
+        {"suppressed_until": datetime(2026, 1, 1)},  # noqa: DTZ001 - likewise
+        {"cause": "x" * 501},
+        {"open_alert": "no id"},
+        {"acknowledged": 1},
+        {"last_transition": "triggered"},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_state_is_valid_by_construction(fields: dict[str, Any]) -> None:
+    """What could not be stored exactly is refused before it reaches a store."""
+    with pytest.raises(InvalidValueError, match=next(iter(fields))):
+        AlertState(**fields)
+
+
+def test_a_location_is_valid_by_construction() -> None:
+    """A naive watermark and an impossible streak are refused."""
+    with pytest.raises(InvalidValueError, match="watermark"):
+        LocationState(location="default", watermark=datetime(2026, 1, 1))  # noqa: DTZ001 - naive
+    with pytest.raises(InvalidValueError, match="failures"):
+        LocationState(location="default", watermark=NOON, failures=21)

@@ -17,11 +17,20 @@ from typing import Any
 
 from attrs import Attribute, evolve, field, frozen
 
-from urlmon.domain._validators import kind_of, pattern, whole
+from urlmon.domain._validators import (
+    instant,
+    kind_of,
+    optional,
+    pattern,
+    text,
+    to_utc,
+    to_utc_or_none,
+    whole,
+)
 from urlmon.domain.alerts import AVAILABILITY, RULE, RULE_MEANING
-from urlmon.domain.check_results import CheckOutcome
+from urlmon.domain.check_results import LONGEST_MESSAGE, CheckOutcome
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
-from urlmon.domain.monitors import Monitor
+from urlmon.domain.monitors import LOCATION, LOCATION_MEANING, Monitor
 from urlmon.errors import InvalidValueError
 
 
@@ -90,14 +99,14 @@ class Transition:
         cause: Why, at most 500 characters; empty for an end.
     """
 
-    tenant_id: TenantId
-    monitor_id: MonitorId
-    alert_id: AlertId
-    kind: TransitionKind
-    rule: str
-    at: datetime
-    location: str
-    cause: str = ""
+    tenant_id: TenantId = field(validator=kind_of(TenantId))
+    monitor_id: MonitorId = field(validator=kind_of(MonitorId))
+    alert_id: AlertId = field(validator=kind_of(AlertId))
+    kind: TransitionKind = field(validator=kind_of(TransitionKind))
+    rule: str = field(validator=pattern(RULE, RULE_MEANING))
+    at: datetime = field(converter=to_utc, validator=instant)
+    location: str = field(validator=pattern(LOCATION, LOCATION_MEANING))
+    cause: str = field(default="", validator=text(LONGEST_MESSAGE, shortest=0))
 
     @property
     def id(self) -> str:
@@ -117,11 +126,11 @@ class LocationState:
         failing: Whether it counts as failing.
     """
 
-    location: str
-    watermark: datetime
-    failures: int = 0
-    successes: int = 0
-    failing: bool = False
+    location: str = field(validator=pattern(LOCATION, LOCATION_MEANING))
+    watermark: datetime = field(converter=to_utc, validator=instant)
+    failures: int = field(default=0, validator=whole(0, 20))
+    successes: int = field(default=0, validator=whole(0, 20))
+    failing: bool = field(default=False, validator=kind_of(bool))
 
 
 def _ordered(_: object, attribute: Attribute[Any], value: object) -> None:
@@ -146,13 +155,19 @@ class AlertState:
     """
 
     status: MonitorStatus = field(default=MonitorStatus.UNKNOWN, validator=kind_of(MonitorStatus))
-    since: datetime | None = None
+    since: datetime | None = field(
+        default=None, converter=to_utc_or_none, validator=optional(instant)
+    )
     locations: tuple[LocationState, ...] = field(default=(), validator=_ordered)
-    open_alert: AlertId | None = None
-    acknowledged: bool = False
-    suppressed_until: datetime | None = None
-    cause: str = ""
-    last_transition: Transition | None = None
+    open_alert: AlertId | None = field(default=None, validator=optional(kind_of(AlertId)))
+    acknowledged: bool = field(default=False, validator=kind_of(bool))
+    suppressed_until: datetime | None = field(
+        default=None, converter=to_utc_or_none, validator=optional(instant)
+    )
+    cause: str = field(default="", validator=text(LONGEST_MESSAGE, shortest=0))
+    last_transition: Transition | None = field(
+        default=None, validator=optional(kind_of(Transition))
+    )
 
     def location(self, name: str) -> LocationState | None:
         """Return how a location sees the monitor; None if it reported nothing yet."""
