@@ -146,12 +146,16 @@ async def test_a_failing_stop_does_not_keep_the_others_from_stopping(
         settings=settings(DATABASE_URL=postgres_url, REDIS_URL=redis_url)
     )
 
+    pool = container._redis_pool()
+    close = pool.aclose
+
     async def stuck() -> None:
+        await close()
         raise RuntimeError("stuck")
 
     async def start_and_stop() -> None:
-        async with running(container) as stores:
-            stores._redis_pool().aclose = stuck
+        async with running(container):
+            pool.aclose = stuck
 
     with pytest.raises(RuntimeError, match="stuck"):
         await start_and_stop()
