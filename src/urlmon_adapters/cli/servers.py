@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import signal
 import sys
@@ -41,8 +40,10 @@ def servers(
         for name, value in started.environment.items():
             typer.echo(f"export {name}={shlex.quote(value)}")
         sys.stdout.flush()
+        # Here the interruption is how the command ends, and no failure.  Blocked before it is asked
+        # for, it waits for us however early it comes.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         say("Press Ctrl-C to stop them.")
-        # Here the interruption is how the command ends, and no failure.
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+        signal.sigwait({signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     return ExitCode.OK
