@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection
@@ -70,6 +71,16 @@ async def open_pool(pool: Pool) -> None:
         raise UnavailableError(STORE, "open", detail) from exc
 
 
+# The first statement of every transaction: what follows runs with the rights of a role of the
+# library, whatever the login is, and both settings end with the transaction, as behind a pooler they
+# must.
+_AS_TENANT: Final = """
+SELECT set_config('role', 'urlmon_tenant', true),
+    set_config('urlmon.tenant', %s, true)
+"""
+_AS_SERVICE: Final = "SELECT set_config('role', 'urlmon_service', true)"
+
+
 class Database:
     """Transactions on a pool."""
 
@@ -78,14 +89,14 @@ class Database:
 
     @asynccontextmanager
     async def tenant(self, operation: str, tenant_id: TenantId) -> AsyncIterator[Connection]:
-        """Run a block in a transaction that serves one tenant.
+        """Run a block in a transaction that serves one tenant, and sees no other's rows.
 
         Raises:
             InvalidValueError: `tenant_id` is no `TenantId`.
             StoreError: A driver's error that the block let pass, translated.
         """
         require_tenant(tenant_id)
-        async with self._transaction(operation) as connection:
+        async with self._transaction(operation, _AS_TENANT, str(tenant_id)) as connection:
             yield connection
 
     @asynccontextmanager
@@ -95,14 +106,17 @@ class Database:
         Raises:
             StoreError: A driver's error that the block let pass, translated.
         """
-        async with self._transaction(operation) as connection:
+        async with self._transaction(operation, _AS_SERVICE) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self, operation: str) -> AsyncIterator[Connection]:
+    async def _transaction(
+        self, operation: str, enter: LiteralString, *values: object
+    ) -> AsyncIterator[Connection]:
         committing = False
         try:
             async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute(enter, values)
                 yield connection
                 committing = True
         except psycopg.Error as exc:
