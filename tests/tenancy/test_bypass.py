@@ -54,7 +54,8 @@ REFUSED: Final = (
     ),
     (
         "MERGE INTO monitor_changes AS c"
-        " USING (VALUES (%(victim)s::uuid, %(victim_monitor)s::uuid)) AS v (tenant_id, monitor_id) ON c.tenant_id = v.tenant_id AND c.monitor_id = v.monitor_id"
+        " USING (VALUES (%(victim)s::uuid, %(victim_monitor)s::uuid)) AS v (tenant_id, monitor_id)"
+        " ON c.tenant_id = v.tenant_id AND c.monitor_id = v.monitor_id"
         " WHEN MATCHED THEN DELETE"
         " WHEN NOT MATCHED THEN INSERT VALUES (v.tenant_id, v.monitor_id, DEFAULT)"
     ),

@@ -73,7 +73,8 @@ _LEAKS: Final = {
     "a reference without tenant": (
         (
             "CREATE TABLE notes (tenant_id uuid, alert_id uuid,"
-            " CONSTRAINT alert FOREIGN KEY (alert_id) REFERENCES alerts (id)); SELECT protect_tenant_rows('notes')"
+            " CONSTRAINT alert FOREIGN KEY (alert_id) REFERENCES alerts (id));"
+            " SELECT protect_tenant_rows('notes')"
         ),
         "notes: the foreign key alert lacks the tenant",
     ),
