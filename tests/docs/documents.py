@@ -28,13 +28,15 @@ EXECUTED: Final = {
     "redis": {"security"},
     "sh": {"security"},
     "sh as the roles": {"security"},
+    "sh with an unrecorded schema": {"migrations"},
+    "sh with drift": {"migrations"},
     "sh with influxdb": {"backup-and-recovery", "security"},
     "sh with postgresql": {"backup-and-recovery", "migrations", "partitions"},
     "sh with postgresql and redis": {"health"},
     "sh with redis": {"backup-and-recovery"},
     "sql": {"schema-and-keys"},
-    "sql as owner": {"security"},
     "sql as superuser": {"security"},
+    "sql as superuser, migrated": {"security"},
     "sql as superuser, later": {"security"},
 }
 MARKER: Final = re.compile(r"^<!-- executed: (.*) -->$", re.MULTILINE)

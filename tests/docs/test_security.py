@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from urlmon_adapters.servers import InfluxEndpoint
 
 PAGE = "security"
-OWNER, APP, NEXT_APP = (
-    "urlmon_owner:choose-one",
+APP, NEXT_APP = (
     "urlmon_app_1:choose-another",
     "urlmon_app_2:choose-a-third",
 )
@@ -41,7 +40,10 @@ FORBIDDEN = (
     "DELETE FROM schema_migrations",
     "UPDATE partition_clock SET seen_at = now()",
     "SELECT create_monthly_partition('2040-01-01')",
+    "SELECT * FROM monitors",
+    "SELECT * FROM check_results_default",
     "CREATE ROLE mine",
+    "SET ROLE urlmon_owner",
 )
 
 
@@ -92,7 +94,7 @@ def migrated(
     )
     redis = {"REDIS_URL": own_redis.url}
     run_shell([migrate], tmp_path, redis, programs={"urlmon": None})
-    run_sql(login(own_postgres, OWNER), *marked(PAGE, "sql as owner"))
+    run_sql(login(own_postgres), *marked(PAGE, "sql as superuser, migrated"))
     run_shell([health], tmp_path, redis, programs={"urlmon": None})
     return own_postgres
 
