@@ -28,3 +28,10 @@ fi
 # The wheel with Redis is for these alone.
 "$python" -c 'import platform, sys; sys.exit(sys.version_info >= (3, 13) or platform.machine() != "x86_64")' ||
     have redis-server || have valkey-server || install redis-server
+# Tests put a pooler before PostgreSQL.
+have pgbouncer || [ -x /usr/sbin/pgbouncer ] || install pgbouncer
+# The oldest PostgreSQL that urlmon serves, where Debian has it: 15 in Debian 12.
+if [ -n "${CI:-}" ] && [ ! -x /usr/lib/postgresql/15/bin/postgres ]; then
+    update
+    if apt-cache show postgresql-15 >/dev/null 2>&1; then install postgresql-15; fi
+fi

