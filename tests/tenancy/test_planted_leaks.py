@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import pytest
 from tests.fixtures.tenancy import belongings, left_behind, settle_in
 
+from urlmon.domain.health import HealthStatus
 from urlmon.errors import NotFoundError
-from urlmon_adapters.postgres import Database, PostgresMonitorRepo, _database, _rows, monitors
+from urlmon_adapters.clock import SystemClock
+from urlmon_adapters.postgres import (
+    Database,
+    Migrations,
+    PostgresHealthCheck,
+    PostgresMonitorRepo,
+    _database,
+    _rows,
+    monitors,
+)
 from urlmon_adapters.postgres.tenancy import find_gaps
 
 if TYPE_CHECKING:
@@ -151,3 +162,15 @@ async def test_a_query_without_the_tenant(
         await repo.get(attacker.tenant_id, victim.monitor_id)
     await repo.remove(attacker.tenant_id, victim.monitor_id)
     assert belongings(postgres_url, victim.tenant_id) == before
+
+
+async def test_health_warns(postgres_service_pool: Pool, postgres_url: str) -> None:
+    """The health check of a service tells of a gap, and of none where there is none."""
+    check = PostgresHealthCheck(postgres_service_pool, SystemClock(), Migrations(postgres_url))
+    assert ("row-level security", "on every table") in (await check.check()).details
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute("ALTER TABLE alerts DISABLE ROW LEVEL SECURITY")
+    found = await check.check()
+    assert found.status is HealthStatus.WARN
+    (problem,) = found.problems
+    assert problem.endswith("by the queries alone: alerts: row-level security is not enabled")

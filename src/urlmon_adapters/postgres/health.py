@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Any, Final, LiteralString
 
@@ -13,10 +13,11 @@ from attrs import frozen
 from urlmon.domain.health import ComponentHealth, HealthStatus, worst
 from urlmon.errors import MigrationError, StoreError
 from urlmon.ports import Clock, HealthCheck
-from urlmon_adapters.postgres._database import Connection, Pool
+from urlmon_adapters.postgres._database import AS_SERVICE, Connection, Pool
 from urlmon_adapters.postgres._errors import translate
 from urlmon_adapters.postgres._rows import fetch_all
 from urlmon_adapters.postgres.migrations import Migrations, MigrationStatus
+from urlmon_adapters.postgres.tenancy import find_gaps
 
 _FEWEST_MONTHS_AHEAD: Final = 2
 _LARGEST_OFFSET: Final = timedelta(seconds=5)
@@ -25,10 +26,18 @@ _SERVER: Final = """
 SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
     clock_timestamp() AT TIME ZONE 'UTC' AS told_at
 """
+# Months beyond a gap do not count.
 _PARTITIONS: Final = """
-SELECT count(*) FILTER (WHERE from_at > now()) AS ahead,
-    EXISTS (SELECT FROM check_results_default) AS stray
-FROM check_result_partitions()
+WITH partitions AS MATERIALIZED (SELECT * FROM check_result_partitions())
+SELECT greatest(coalesce(min(month), 25) - 1, 0) AS ahead,
+    EXISTS (SELECT FROM months_in_default()) AS stray
+FROM generate_series(0, 24) AS month
+CROSS JOIN LATERAL (
+    SELECT (
+        date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => month)
+    ) AT TIME ZONE 'UTC'
+) AS first (instant)
+WHERE NOT EXISTS (SELECT FROM partitions WHERE from_at <= instant AND to_at > instant)
 """
 
 
@@ -75,7 +84,11 @@ class PostgresHealthCheck(HealthCheck):
                 version = await self._look_at_server(connection, findings)
                 findings.append(_schema(schema))
                 if not schema.pending:
-                    findings += _partitions(await _row(connection, _PARTITIONS))
+                    # Not by a call of its own: it would wait for a second connection.
+                    async with connection.transaction():
+                        await connection.execute(AS_SERVICE)
+                        findings += _partitions(await _row(connection, _PARTITIONS))
+                    findings.append(_tenancy(await find_gaps(connection)))
         except Exception as exc:  # noqa: BLE001 - a fault of the check itself is a result too
             findings.append(_Finding("", "", HealthStatus.FAIL, _explain(exc)))
         findings.append(_pool(self._pool.get_stats()))
@@ -131,12 +144,19 @@ def _schema(schema: MigrationStatus) -> _Finding:
 def _partitions(row: Mapping[str, Any]) -> list[_Finding]:
     months = _Finding("partitions", f"{row['ahead']} months ahead")
     if row["ahead"] < _FEWEST_MONTHS_AHEAD:
-        problem = "partitions of check_results run out: run `SELECT create_monthly_partition()`"
+        problem = "partitions of check_results run out: run `urlmon partitions ensure`"
         months = _Finding(months.name, months.fact, HealthStatus.WARN, problem)
     if not row["stray"]:
         return [months, _Finding("default partition", "empty")]
-    problem = "some months of check_results have no partition: run create_monthly_partition(day)"
+    problem = "some check results lie in the default partition: run `urlmon partitions ensure`"
     return [months, _Finding("default partition", "in use", HealthStatus.WARN, problem)]
+
+
+def _tenancy(gaps: Sequence[str]) -> _Finding:
+    if not gaps:
+        return _Finding("row-level security", "on every table")
+    problem = "tenants are kept apart by the queries alone: " + "; ".join(gaps)
+    return _Finding("row-level security", f"{len(gaps)} gaps", HealthStatus.WARN, problem)
 
 
 def _pool(stats: Mapping[str, int]) -> _Finding:
