@@ -20,7 +20,7 @@ from urlmon_adapters.postgres import (
     _rows,
     monitors,
 )
-from urlmon_adapters.postgres.tenancy import find_gaps
+from urlmon_adapters.postgres.tenancy import find_gaps, is_leaky
 
 if TYPE_CHECKING:
     from urlmon_adapters.postgres import Pool
@@ -123,6 +123,24 @@ async def test_in_the_schema(postgres_pool: Pool, statements: str, gap: str) -> 
                 await connection.execute("ALTER TABLE alerts ADD CONSTRAINT single UNIQUE (id)")
             await connection.execute(statement.encode())
         assert gap in await find_gaps(connection)
+
+
+@pytest.mark.parametrize(
+    ("version", "leaky"),
+    [
+        (140_099, True),
+        (150_013, True),
+        (150_014, False),
+        (160_009, True),
+        (160_010, False),
+        (170_005, True),
+        (170_006, False),
+        (180_000, False),
+    ],
+)
+def test_in_the_server(version: int, leaky: bool) -> None:  # noqa: FBT001 - a parameter
+    """Servers that are known to leak are told from those where that was mended."""
+    assert is_leaky(version) is leaky
 
 
 async def test_in_the_cluster(postgres_pool: Pool) -> None:

@@ -119,6 +119,17 @@ _KNOWN_FUNCTIONS: Final = [
 ]
 
 
+# The first minor release of each major in which statistics of a partition or view no longer tell of
+# rows that row-level security hides (CVE-2025-8713, release notes of PostgreSQL 17.6).
+_FIRST_TIGHT: Final = {15: 14, 16: 10, 17: 6}
+
+
+def is_leaky(server_version: int) -> bool:
+    """Whether a server, by its `server_version_num`, is known not to keep rows to itself."""
+    major, minor = divmod(server_version, 10_000)
+    return major < min(_FIRST_TIGHT) or minor < _FIRST_TIGHT.get(major, 0)
+
+
 async def find_gaps(connection: Connection) -> tuple[str, ...]:
     """Return every way round row-level security that the catalogue shows, one line each.
 
@@ -126,6 +137,8 @@ async def find_gaps(connection: Connection) -> tuple[str, ...]:
     and the login; a superuser's is no gap: a transaction of the library has none of its rights.
     """
     found: list[str] = []
+    if is_leaky(connection.info.server_version):
+        found.append("the server: its version has known leaks, install its newest minor release")
     for query in (_TABLES, _KEYS, _OTHER_WAYS, _ROLES):
         cursor = await connection.execute(_GUARDED + query, {"functions": _KNOWN_FUNCTIONS})
         found += [f"{what}: {problem}" async for what, problem in cursor]
