@@ -113,7 +113,15 @@ def test_the_status_as_json(files: Path, capsys: pytest.CaptureFixture[str]) -> 
     applied = found.pop("applied")
     assert isinstance(applied, list)
     assert applied[0].pop("applied_at")[:2] == "20"
-    assert applied == [{"version": "001_a", "description": "about 001_a", "file": "20250101_a.sql"}]
+    assert applied == [
+        {
+            "version": "001_a",
+            "description": "about 001_a",
+            "file": "20250101_a.sql",
+            "assumed": False,
+            "acceptances": [],
+        }
+    ]
     assert found == {
         "schema": 1,
         "state": "pending",
@@ -124,6 +132,72 @@ def test_the_status_as_json(files: Path, capsys: pytest.CaptureFixture[str]) -> 
         "ahead": [],
         "diverged": [],
     }
+
+
+def test_a_plan(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It shows order, mode and statements, for a person and for a program, and changes nothing."""
+    body = "CREATE INDEX CONCURRENTLY i\n  ON t (a)"
+    write(files, "20250102_b", body, header="-- Transaction: none\n")
+    assert main(["migrate", "--plan", "--dir", str(files)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1. 20250101_a.sql  001_a  (in a transaction)",
+        "      4 | CREATE TABLE t (a int)",
+        "2. 20250102_b.sql  b  (outside a transaction, over a direct connection)",
+        "      5 | CREATE INDEX CONCURRENTLY i",
+    ]
+    assert main(["migrate", "--plan", "--json", "--dir", str(files)]) == 0
+    planned = document(capsys)["plan"]
+    assert isinstance(planned, list)
+    assert planned[1] == {
+        "version": "b",
+        "description": "about b",
+        "file": "20250102_b.sql",
+        "in_transaction": False,
+        "statements": [{"line": 5, "sql": body}],
+    }
+    assert main(["migrate", "status", "--check", "--dir", str(files)]) == 3
+    assert main(["migrate", "--dir", str(files)]) == 0
+    capsys.readouterr()
+    assert main(["migrate", "--plan", "--dir", str(files)]) == 0
+    assert capsys.readouterr().out == "nothing to apply\n"
+
+
+def test_a_baseline(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it assumed is said, and shown by the status; a second one is refused."""
+    assert main(["migrate", "baseline", "002_x", "--dir", str(files)]) == 1
+    assert main(["migrate", "baseline", "001_a", "--dir", str(files)]) == 0
+    assert capsys.readouterr().err.splitlines()[1:] == ["assumed to be applied, and not run: 001_a"]
+    assert main(["migrate", "status", "--check", "--dir", str(files)]) == 0
+    assert capsys.readouterr().out.startswith("assumed  20")
+    assert main(["migrate", "baseline", "001_a", "--dir", str(files), "--json"]) == 5
+
+
+def test_an_accepted_change(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no drift any more; who accepted it and why is shown."""
+    assert main(["migrate", "--dir", str(files)]) == 0
+    write(files, "20250101_a", "CREATE TABLE t (a bigint)", version="001_a")
+    accept = ["migrate", "accept", "001_a", "--dir", str(files)]
+    assert main(accept) == 2
+    assert main([*accept, "--reason", "altered by hand"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "accepted 001_a as it is"
+    assert main([*accept, "--reason", "altered by hand", "--json"]) == 0
+    assert document(capsys)["accepted"] is False
+    assert main(["migrate", "status", "--check", "--dir", str(files)]) == 0
+    (shown, _) = capsys.readouterr().out.splitlines()
+    assert shown.endswith("by postgres: altered by hand")
+    assert main(["migrate", "status", "--json", "--dir", str(files)]) == 0
+    assert '"reason": "altered by hand"' in capsys.readouterr().out
+
+
+def test_a_manifest(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that has one is held to it until it is written again."""
+    assert main(["migrate", "manifest", "--dir", str(files)]) == 0
+    assert capsys.readouterr() == (f"{files / 'manifest.txt'}\n", "")
+    write(files, "20250102_b", "SELECT 1")
+    assert main(["migrate", "--dir", str(files)]) == 1
+    assert "not listed: 20250102_b.sql" in capsys.readouterr().err
+    assert main(["migrate", "manifest", "--dir", str(files)]) == 0
+    assert main(["migrate", "--dir", str(files)]) == 0
 
 
 def test_a_failed_file(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,4 +263,4 @@ def test_a_new_migration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     (path,) = tmp_path.iterdir()
     assert capsys.readouterr() == (f"{path}\n", "")
     assert path.name.endswith("_alert_notes.sql")
-    assert path.read_text() == "-- Migration: 001_alert_notes\n-- Description: text on alerts\n\n"
+    assert path.read_text() == f"-- Migration: {path.stem}\n-- Description: text on alerts\n\n"

@@ -34,35 +34,65 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
 
 def test_migrations(empty_postgres_url: str, tmp_path: Path) -> None:
     """An empty database is migrated, and the frame of a new migration continues the others."""
-    shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
-    printed = run_shell(
+    folder = shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
+    files = len(list(folder.glob("*.sql")))
+    run_shell(
         marked("migrations", "sh with postgresql"),
         tmp_path,
         {"DATABASE_URL": empty_postgres_url},
         programs={"urlmon": None},
     )
-    frame = (tmp_path / printed.strip()).read_text()
+    assert rows(empty_postgres_url, "SELECT count(*) FROM schema_migrations") == [(files,)]
+    frame = max(folder.glob("*.sql"))
+    assert frame.name in (folder / "manifest.txt").read_text()
     (first, *_) = marked("migrations", "migration")
-    assert frame.splitlines()[:2] == first.splitlines()[:2]
-    assert rows(empty_postgres_url, "SELECT count(*) FROM schema_migrations") == [(2,)]
+    shown = first.replace("20270110", frame.name[:8]).splitlines()
+    assert frame.read_text().splitlines()[:2] == shown[:2]
 
 
 async def test_migration_files(postgres_url: str, tmp_path: Path) -> None:
     """Each file that the page shows is one, and does what it is shown for."""
     folder = shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
+    (folder / "manifest.txt").unlink()
     for number, text in enumerate(marked("migrations", "migration"), start=1):
         (folder / f"209901{number:02}_shown.sql").write_text(text)
 
     report = await Migrations(postgres_url, folder).apply()
-    assert report.applied == ("003_alert_links", "004_audit_log", "005_alert_causes")
+    assert report.applied == ("20270110_alert_links", "20270111_audit_log", "20270112_alert_causes")
     recorded = rows(
-        postgres_url, "SELECT version, file FROM schema_migrations WHERE version > '003'"
+        postgres_url, "SELECT version, file FROM schema_migrations WHERE file LIKE '2099%%'"
     )
     assert recorded == [
         (version, f"209901{number:02}_shown.sql")
         for number, version in enumerate(report.applied, start=1)
     ]
     assert rows(postgres_url, "SELECT uuid_generate_v4() IS NOT NULL") == [(True,)]
+
+
+async def test_an_accepted_change(postgres_url: str, tmp_path: Path) -> None:
+    """A file that was changed after it was applied is accepted as it is."""
+    folder = shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
+    (folder / "manifest.txt").unlink()
+    (text, *_) = marked("migrations", "migration")
+    migrations = Migrations(postgres_url, folder)
+    for body in (text, text.replace(" text;", " varchar;")):
+        (folder / "20990101_shown.sql").write_text(body)
+        if body is text:
+            await migrations.apply()
+    assert (await migrations.status()).state == "drifted"
+    settings = {"DATABASE_URL": postgres_url}
+    run_shell(marked("migrations", "sh with drift"), tmp_path, settings, programs={"urlmon": None})
+    assert (await migrations.status()).state == "current"
+
+
+async def test_a_baseline(postgres_url: str, tmp_path: Path) -> None:
+    """A schema without a record of how it was made is taken over."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE schema_migrations")
+    texts = marked("migrations", "sh with an unrecorded schema")
+    run_shell(texts, tmp_path, {"DATABASE_URL": postgres_url}, programs={"urlmon": None})
+    (row,) = (await Migrations(postgres_url).status()).applied
+    assert (row.version, row.assumed) == ("001_initial_schema", True)
 
 
 def test_partitions(postgres_url: str, postgres_server: PostgresEndpoint, tmp_path: Path) -> None:
@@ -79,7 +109,7 @@ def test_partitions(postgres_url: str, postgres_server: PostgresEndpoint, tmp_pa
         marked("partitions", "sh with postgresql"),
         tmp_path,
         {"DATABASE_URL": postgres_url},
-        programs={"psql": postgres_server.bin_dir},
+        programs={"psql": postgres_server.bin_dir, "urlmon": None},
     )
     assert rows(postgres_url, months) == others
     assert str(others[-1][0]) in printed

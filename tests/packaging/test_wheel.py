@@ -61,6 +61,7 @@ def test_the_wheel_has_the_migrations_and_the_types(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert sorted(Path(name).name for name in names if name.endswith(".sql")) == SQL
+    assert "urlmon_adapters/postgres/sql/manifest.txt" in names
     assert {"urlmon/py.typed", "urlmon_adapters/py.typed"} <= set(names)
     scripts = sorted(
         f"urlmon_adapters/redis/scripts/{path.name}"
@@ -70,12 +71,33 @@ def test_the_wheel_has_the_migrations_and_the_types(built: Path) -> None:
     assert "urlmon_adapters/servers/influxd_module/go.mod" in names
 
 
+@pytest.mark.parametrize("lost", [SQL[-1], "manifest.txt"])
+def test_a_wheel_without_a_file_is_no_older_release(built: Path, tmp_path: Path, lost: str) -> None:
+    """A package that lacks a migration, or the list of them, says so and looks at no database."""
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)  # noqa: S202  # our own wheel
+    (tmp_path / "urlmon_adapters/postgres/sql" / lost).unlink()
+    program = "import sys; from urlmon_adapters.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "migrate", "status"],
+        env={"PYTHONPATH": str(tmp_path), "DATABASE_URL": "postgresql://127.0.0.1:1/x"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"missing: {lost}" in done.stderr or f"{lost} is missing" in done.stderr
+    assert "install it again" in done.stderr
+
+
 def test_the_sdist_has_what_the_wheel_is_made_of(built: Path) -> None:
     """The sdist holds the migrations at the top, where the repository has them."""
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {f"migrations/{name}" for name in SQL} <= names
+    assert {f"migrations/{name}" for name in (*SQL, "manifest.txt")} <= names
 
 
 def test_the_core_needs_attrs_alone(built: Path, tmp_path: Path) -> None:

@@ -5,30 +5,36 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from urlmon.errors import MigrationError
 from urlmon_adapters.cli._invocation import print_json, say
+from urlmon_adapters.cli._migrate_output import (
+    plan_document,
+    print_plan,
+    print_status,
+    status_document,
+)
 from urlmon_adapters.cli._settings import load_settings
 from urlmon_adapters.cli._typer import examples, new_app
 from urlmon_adapters.cli.exit_codes import ExitCode
 from urlmon_adapters.postgres.migrations import (
     Migrations,
-    MigrationStatus,
+    new_manifest,
     new_migration,
     packaged_migrations,
 )
 from urlmon_adapters.settings import CommandSettings, PostgresSettings
 
-if TYPE_CHECKING:
-    from urlmon_adapters.postgres.migrations import AppliedMigration, MigrationFile
-
 app = new_app()
 
 Directory = Annotated[
     Path | None, typer.Option("--dir", help="Where the files are; urlmon's own by default.")
+]
+LockWait = Annotated[
+    float, typer.Option("--lock-wait", min=0, help="Seconds to try to get a lock, each file.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -48,6 +54,7 @@ class _MigrateSettings(CommandSettings):
     invoke_without_command=True,
     epilog=examples(
         "urlmon migrate                                    apply what is pending",
+        "urlmon migrate --plan                             show what that would run",
         "urlmon migrate status --check                     exit code 3 if something is",
         'urlmon migrate create alert_notes "notes on alerts"',
     ),
@@ -59,9 +66,10 @@ def migrate(
     allow_out_of_order: Annotated[
         bool, typer.Option("--allow-out-of-order", help="Apply files older than an applied one.")
     ] = False,
-    lock_wait: Annotated[
-        float, typer.Option("--lock-wait", min=0, help="Seconds to try to get a lock, each file.")
-    ] = 60,
+    lock_wait: LockWait = 60,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only show what would run: no lock, no write.")
+    ] = False,
     as_json: AsJson = False,
 ) -> ExitCode:
     """Bring the schema of PostgreSQL up to date.
@@ -72,8 +80,16 @@ def migrate(
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
         return ExitCode.OK
+    migrations = _migrations(ctx, directory)
+    if plan:
+        files = asyncio.run(migrations.plan(allow_out_of_order=allow_out_of_order))
+        if as_json:
+            print_json(plan_document(files))
+        else:
+            print_plan(files)
+        return ExitCode.OK
     report = asyncio.run(
-        _migrations(ctx, directory).apply(
+        migrations.apply(
             allow_out_of_order=allow_out_of_order,
             lock_wait=timedelta(seconds=lock_wait),
             tell=say,
@@ -102,10 +118,63 @@ def status(
     """Show what was applied and what is pending; changes nothing and waits for nobody."""
     found = asyncio.run(_migrations(ctx, directory).status())
     if as_json:
-        print_json(_document(found))
+        print_json(status_document(found))
     else:
-        _print_status(found)
+        print_status(found)
     return _CHECKED.get(found.state, ExitCode.OK) if check else ExitCode.OK
+
+
+@app.command(epilog=examples("urlmon migrate baseline 001_initial_schema"))
+def baseline(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="The newest one whose work the database has.")],
+    *,
+    directory: Directory = None,
+    lock_wait: LockWait = 60,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Record a migration and all older ones as applied, without running them.
+
+    For a database whose schema was made in another way, and that has no history yet.
+    """
+    assumed = asyncio.run(
+        _migrations(ctx, directory).baseline(
+            version, lock_wait=timedelta(seconds=lock_wait), tell=say
+        )
+    )
+    if as_json:
+        print_json({"assumed": assumed})
+    else:
+        say(f"assumed to be applied, and not run: {', '.join(assumed)}")
+    return ExitCode.OK
+
+
+@app.command(
+    epilog=examples('urlmon migrate accept 002_check_results --reason "index made by hand"')
+)
+def accept(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(help="The version of the file.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; the history keeps it.")],
+    directory: Directory = None,
+    lock_wait: LockWait = 60,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Record that an applied file is right as it is now, although it was changed since.
+
+    Runs nothing: make sure that the database is as the file says.
+    """
+    accepted = asyncio.run(
+        _migrations(ctx, directory).accept(
+            version, reason=reason, lock_wait=timedelta(seconds=lock_wait), tell=say
+        )
+    )
+    if as_json:
+        print_json({"accepted": accepted})
+    else:
+        say(f"accepted {version} as it is" if accepted else f"{version} is as it was applied")
+    return ExitCode.OK
 
 
 @app.command(epilog=examples('urlmon migrate create alert_notes "free text on alerts"'))
@@ -116,11 +185,26 @@ def create(
     directory: Directory = None,
 ) -> ExitCode:
     """Write the frame of a new migration, to come after all others, and print its path."""
+    typer.echo(new_migration(_writable(directory), name, description))
+    return ExitCode.OK
+
+
+@app.command(epilog=examples("urlmon migrate manifest", "urlmon migrate manifest --dir db"))
+def manifest(*, directory: Directory = None) -> ExitCode:
+    """Write the list of all files with their hashes, and print its path.
+
+    Where there is one, in an installed package or a folder named by --dir, a file that is missing,
+    added or changed stops every other command.
+    """
+    typer.echo(new_manifest(_writable(directory)))
+    return ExitCode.OK
+
+
+def _writable(directory: Path | None) -> Path:
     folder = packaged_migrations() if directory is None else directory
     if not isinstance(folder, Path) or "site-packages" in folder.parts:
         raise MigrationError("urlmon is installed, not checked out: say with --dir where to write")
-    typer.echo(new_migration(folder, name, description))
-    return ExitCode.OK
+    return folder
 
 
 def _migrations(ctx: typer.Context, directory: Path | None) -> Migrations:
@@ -133,48 +217,3 @@ def _refuse_options_before(ctx: typer.Context) -> None:
         source = ctx.get_parameter_source(parameter.name or "")
         if source is not None and source.name == "COMMANDLINE":
             ctx.fail(f"{parameter.opts[0]} goes after '{ctx.invoked_subcommand}'")
-
-
-def _print_status(found: MigrationStatus) -> None:
-    notes = dict.fromkeys((file.version for file in found.edited), "comments edited since")
-    notes |= dict.fromkeys((file.version for file in found.drifted), "CHANGED SINCE")
-    notes |= dict.fromkeys(found.ahead, "no such file here; newer than all of them")
-    notes |= dict.fromkeys(found.diverged, "NO SUCH FILE HERE")
-    notes |= dict.fromkeys(
-        (file.version for file in found.out_of_order), "OLDER THAN AN APPLIED ONE"
-    )
-    for row in found.applied:
-        at = f"{row.applied_at:%Y-%m-%d %H:%M:%S}Z" if row.applied_at else "at an unknown time"
-        typer.echo(f"applied  {at:<20}  {row.version}  {notes.get(row.version, '')}".rstrip())
-    for file in found.pending:
-        typer.echo(f"pending  {'':<20}  {file.version}  {notes.get(file.version, '')}".rstrip())
-    typer.echo(f"state    {found.state}")
-
-
-def _document(found: MigrationStatus) -> dict[str, object]:
-    return {
-        "state": found.state,
-        "applied": [_applied(row) for row in found.applied],
-        "pending": _files(found.pending),
-        "out_of_order": _files(found.out_of_order),
-        "edited": _files(found.edited),
-        "drifted": _files(found.drifted),
-        "ahead": found.ahead,
-        "diverged": found.diverged,
-    }
-
-
-def _applied(row: AppliedMigration) -> dict[str, object]:
-    return {
-        "version": row.version,
-        "description": row.description,
-        "applied_at": row.applied_at and row.applied_at.isoformat(),
-        "file": row.file,
-    }
-
-
-def _files(files: tuple[MigrationFile, ...]) -> list[dict[str, object]]:
-    return [
-        {"version": file.version, "description": file.description, "file": file.name}
-        for file in files
-    ]

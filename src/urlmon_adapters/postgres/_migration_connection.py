@@ -25,10 +25,10 @@ _LONGEST_WAIT_SECONDS: Final = 1.0
 _WATCH_SECONDS: Final = 0.4
 
 _BLOCKERS: Final = """
-SELECT format('pid %%s, %%s, in a transaction for %%s s', pid,
+SELECT format('pid %%s, %%s, in a transaction since %%s', pid,
     coalesce(nullif(application_name, ''), usename, 'unknown'),
-    coalesce(round(extract(epoch FROM clock_timestamp() - xact_start))::text, '?'))
-FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(%s))
+    coalesce(to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SSZ'), '?'))
+FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(%s)) ORDER BY pid
 """
 
 
@@ -64,11 +64,15 @@ async def scalar(connection: Connection, query: LiteralString, *values: object) 
 
 
 class Patience:
-    """Waits longer and longer between attempts, but not for ever."""
+    """Waits longer and longer between attempts, but not for ever.
+
+    Attributes:
+        tell: Is told of what happens meanwhile.
+    """
 
     def __init__(self, limit: timedelta, tell: Tell) -> None:
         self._limit = limit
-        self._tell = tell
+        self.tell = tell
         self._deadline = asyncio.get_running_loop().time() + limit.total_seconds()
         self._wait_seconds = _FIRST_WAIT_SECONDS
         self._told = ""
@@ -84,7 +88,7 @@ class Patience:
                 f"gave up after {self._limit.total_seconds():g} s: {reason}; run it again later"
             )
         if reason != self._told:
-            self._tell(f"waiting: {reason}")
+            self.tell(f"waiting: {reason}")
             self._told = reason
         await asyncio.sleep(self._wait_seconds * random.uniform(0.5, 1.5))  # noqa: S311
         self._wait_seconds = min(2 * self._wait_seconds, _LONGEST_WAIT_SECONDS)
@@ -97,8 +101,15 @@ class BlockerWatch:
         seen: Who did when it last looked and found someone; empty before.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tell: Tell | None = None) -> None:
+        """Look at nothing yet.
+
+        Args:
+            url: Where the other connection is made.
+            tell: Is told of each that was not seen before.
+        """
         self._url = url
+        self._tell = tell
         self.seen = ""
 
     @asynccontextmanager
@@ -119,6 +130,7 @@ class BlockerWatch:
                 while True:
                     rows = await (await connection.execute(_BLOCKERS, [pid])).fetchall()
                     seen = "; ".join(blocker for (blocker,) in rows)
-                    if seen:
-                        self.seen = seen
+                    if seen and self._tell is not None and seen != self.seen:
+                        self._tell(f"waiting for {seen}")
+                    self.seen = seen or self.seen
                     await asyncio.sleep(_WATCH_SECONDS)

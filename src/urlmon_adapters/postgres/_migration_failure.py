@@ -6,6 +6,7 @@ from typing import Final
 
 import psycopg
 
+from urlmon.errors import MigrationError
 from urlmon_adapters.postgres._migration_files import MigrationFile
 from urlmon_adapters.postgres._sql_scanner import Statement
 
@@ -36,6 +37,14 @@ def explain(file: MigrationFile, statement: Statement, error: psycopg.Error) -> 
     else:
         lines.append("It ran outside a transaction: look at what it left before it runs again.")
     return "\n".join(lines)
+
+
+def left_transaction(file: MigrationFile) -> MigrationError:
+    """Return the error for a file that has ended the transaction that it runs in."""
+    return MigrationError(
+        f"{file.name} ended the transaction that it runs in: part of it is applied and not"
+        " recorded; look at what it left, and take out what ends the transaction"
+    )
 
 
 def _advice(file: MigrationFile, statement: Statement, error: psycopg.Error) -> str:

@@ -2,7 +2,7 @@
 
 A file is named `YYYYMMDD_name.sql` and opens with its header:
 
-    -- Migration: 003_alert_notes
+    -- Migration: 20270110_alert_notes
     -- Description: free text on alerts
     -- Transaction: none
 
@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from functools import cached_property
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Final
 
 from attrs import field, frozen
 
 from urlmon.errors import MigrationError
+from urlmon_adapters.postgres._migration_names import date_of, is_migration
+from urlmon_adapters.postgres._migration_repair import index_built
 from urlmon_adapters.postgres._sql_scanner import ScanError, Statement, split
 
-_NAME: Final = re.compile(r"(\d{8})_[a-z0-9_]+\.sql")
 _HEADER_LINE: Final = re.compile(r"--[ \t]*([A-Za-z][A-Za-z-]*):[ \t]*(.*)")
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEYS: Final = ("Migration", "Description", "Transaction")
@@ -34,11 +34,22 @@ _TEXT_HASH: Final = "sha256-text-1:"
 _TOKEN_HASH: Final = "sha256-tokens-1:"  # noqa: S105  # no password
 _SHOWN: Final = 100
 _TRANSACTION: Final = frozenset({"begin", "start", "commit", "end", "rollback", "abort"})
+_NOT_IN_TRANSACTION: Final = (
+    ("vacuum",),
+    ("alter", "system"),
+    ("create", "database"),
+    ("drop", "database"),
+    ("create", "tablespace"),
+    ("drop", "tablespace"),
+    ("create", "index", "concurrently"),
+    ("create", "unique", "index", "concurrently"),
+    ("drop", "index", "concurrently"),
+)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class MigrationFile:
-    """One migration.
+    """One migration; its statements are looked at when they are first asked for.
 
     Attributes:
         name: The file's name; the order of names is the order of migrations.
@@ -46,9 +57,7 @@ class MigrationFile:
         description: One line for people.
         in_transaction: Whether it runs in a transaction.
         text: The SQL with its header; lines end in LF.
-        statements: Where the statements stand in the text.
         text_hash: Tells whether the text has changed, in more than its line ends.
-        token_hash: Tells whether it has changed in more than comments and space.
     """
 
     name: str
@@ -56,9 +65,33 @@ class MigrationFile:
     description: str
     in_transaction: bool
     text: str = field(repr=False)
-    statements: tuple[Statement, ...] = field(repr=False)
     text_hash: str = field(repr=False)
-    token_hash: str = field(repr=False)
+
+    @cached_property
+    def statements(self) -> tuple[Statement, ...]:
+        """Where the statements stand in the text.
+
+        Raises:
+            MigrationError: They cannot be told apart, or one is not for migrations.
+        """
+        return _statements(self.name, self.text, in_transaction=self.in_transaction)
+
+    @cached_property
+    def token_hash(self) -> str:
+        """Tells whether the file has changed in more than comments and space.
+
+        Raises:
+            MigrationError: Its statements cannot be told apart, or one is not for migrations.
+        """
+        return _TOKEN_HASH + _hash(self.statements)
+
+    def require_valid(self) -> None:
+        """Check that it can be run, as far as its text tells.
+
+        Raises:
+            MigrationError: It cannot.
+        """
+        _ = self.statements
 
     def has(self, *tokens: str) -> bool:
         """Whether some statement has these tokens in this order, whatever stands between."""
@@ -68,18 +101,26 @@ class MigrationFile:
                 return True
         return False
 
+    def sql(self, statement: Statement) -> str:
+        """Return the text of one of the statements."""
+        return self.text[statement.start : statement.end]
+
+    def line(self, statement: Statement) -> int:
+        """Return the number of the line that one of the statements begins on."""
+        return self.text.count("\n", 0, statement.start) + 1
+
     def problem(self, offset: int, message: str) -> str:
         """Return a message with file, line and column of a character, and the line itself."""
         return _problem(self.name, self.text, offset, message)
 
 
-def read_migrations(directory: Traversable) -> tuple[MigrationFile, ...]:
-    """Read all migrations of a directory, in order.
+def read_migrations(texts: Mapping[str, str]) -> tuple[MigrationFile, ...]:
+    """Read the headers of migrations from their texts by name, as `read_texts` returns them.
 
     Raises:
-        MigrationError: Something that ends in `.sql` is no migration, or two have one version.
+        MigrationError: One is not as it should be, or two have one version.
     """
-    files = tuple(_read(name, text) for name, text in _texts(directory).items())
+    files = tuple(_read(name, text) for name, text in texts.items())
     names: dict[str, str] = {}
     for file in files:
         if file.version in names:
@@ -91,56 +132,16 @@ def read_migrations(directory: Traversable) -> tuple[MigrationFile, ...]:
     return files
 
 
-def new_migration(directory: Path, title: str, description: str) -> Path:
-    """Write the frame of a migration that comes after all others, and return its path.
+def read_texts(directory: Traversable) -> dict[str, str]:
+    """Return the text of each migration of a directory by name, in order; lines end in LF.
 
     Raises:
-        MigrationError: The title or the description cannot be used, or the folder not written to.
+        MigrationError: It cannot be read, or something that ends in `.sql` is no migration.
     """
-    slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
-    if not slug or not description.strip() or "\n" in description:
-        raise MigrationError("a migration needs a name with letters or digits, and a line about it")
-    texts = _texts(directory)
-    versions = [_header(name, text)["Migration"] for name, text in texts.items()]
-    numbers = [int(found[0]) for version in versions if (found := re.match(r"\d+", version))]
-    version = f"{max(numbers, default=0) + 1:03}_{slug}"
-    path = directory / next_name(f"{slug}.sql", tuple(texts))
-    try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(f"-- Migration: {version}\n-- Description: {description.strip()}\n\n")
-    except OSError as exc:
-        raise MigrationError(f"{path} cannot be written: {exc.strerror}") from exc
-    return path
-
-
-def next_name(slug: str, names: Sequence[str]) -> str:
-    """Return the name with today's date, or the first later one that comes after all names."""
-    day = datetime.now(UTC).date()
-    newest = max(names, default="")
-    if newest:
-        day = max(day, _date(newest))
-    if f"{day:%Y%m%d}_{slug}" <= newest:
-        day += timedelta(days=1)
-    return f"{day:%Y%m%d}_{slug}"
-
-
-def _date(name: str) -> date:
-    matched = _NAME.fullmatch(name)
-    try:
-        return datetime.strptime(matched[1] if matched else "", "%Y%m%d").date()  # noqa: DTZ007
-    except ValueError:
-        raise MigrationError(
-            f"{name}: migrations are named YYYYMMDD_name.sql, with a real date and a name of"
-            " small letters, digits and _; rename it"
-        ) from None
-
-
-def _texts(directory: Traversable) -> dict[str, str]:
-    """Return the text of each migration file by name, in order."""
     texts: dict[str, str] = {}
     try:
         for entry in sorted(directory.iterdir(), key=lambda entry: entry.name):
-            if entry.name.lower().endswith(".sql"):
+            if is_migration(entry.name):
                 texts[entry.name] = _text(entry)
     except OSError as exc:
         raise MigrationError(f"{directory} cannot be read: {exc.strerror}") from exc
@@ -148,7 +149,7 @@ def _texts(directory: Traversable) -> dict[str, str]:
 
 
 def _text(entry: Traversable) -> str:
-    _date(entry.name)
+    date_of(entry.name)
     try:
         text = entry.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -158,17 +159,13 @@ def _text(entry: Traversable) -> str:
 
 def _read(name: str, text: str) -> MigrationFile:
     header = _header(name, text)
-    in_transaction = "Transaction" not in header
-    statements = _statements(name, text, at_most=None if in_transaction else 1)
     return MigrationFile(
         name=name,
         version=header["Migration"],
         description=header["Description"],
-        in_transaction=in_transaction,
+        in_transaction="Transaction" not in header,
         text=text,
-        statements=statements,
         text_hash=_TEXT_HASH + hashlib.sha256(text.encode()).hexdigest(),
-        token_hash=_TOKEN_HASH + _hash(statements),
     )
 
 
@@ -201,24 +198,24 @@ def _header(name: str, text: str) -> dict[str, str]:
     return header
 
 
-def _statements(name: str, text: str, *, at_most: int | None) -> tuple[Statement, ...]:
+def _statements(name: str, text: str, *, in_transaction: bool) -> tuple[Statement, ...]:
     try:
         statements = tuple(split(text))
     except ScanError as exc:
         raise MigrationError(_problem(name, text, exc.offset, exc.reason)) from None
     for statement in statements:
-        reason = _reason_against(statement.tokens)
+        reason = _reason_against(statement.tokens, in_transaction=in_transaction)
         if reason:
             raise MigrationError(_problem(name, text, statement.start, reason))
     if not statements:
         raise MigrationError(f"{name}: there is no statement in it")
-    if at_most is not None and len(statements) > at_most:
+    if not in_transaction and len(statements) > 1:
         reason = "a file with -- Transaction: none has exactly one statement; move this elsewhere"
-        raise MigrationError(_problem(name, text, statements[at_most].start, reason))
+        raise MigrationError(_problem(name, text, statements[1].start, reason))
     return statements
 
 
-def _reason_against(tokens: tuple[str, ...]) -> str:
+def _reason_against(tokens: tuple[str, ...], *, in_transaction: bool) -> str:
     if tokens[0] in _TRANSACTION or tokens[:2] == ("prepare", "transaction"):
         return (
             f"{tokens[0].upper()} is not for migrations: a file is one transaction already, which"
@@ -226,6 +223,13 @@ def _reason_against(tokens: tuple[str, ...]) -> str:
         )
     if tokens[0] == "copy" and "stdin" in tokens:
         return "COPY ... FROM STDIN has nothing to read from here; use INSERT"
+    if (index_built(tokens) or ("", "named"))[1] == "":
+        return "give the index a name: by it what an interrupted run leaves is found and repaired"
+    if in_transaction and any(tokens[: len(each)] == each for each in _NOT_IN_TRANSACTION):
+        return (
+            "this cannot run in a transaction: move it to a file of its own with the header line"
+            " -- Transaction: none"
+        )
     return ""
 
 

@@ -9,9 +9,29 @@ from typing import Literal
 from attrs import frozen
 
 from urlmon_adapters._migration_errors import MigrationHistoryError
-from urlmon_adapters.postgres._migration_files import MigrationFile, next_name
+from urlmon_adapters.postgres._migration_files import MigrationFile
+from urlmon_adapters.postgres._migration_names import next_name
 
 State = Literal["current", "ahead", "pending", "out_of_order", "drifted", "diverged"]
+
+
+@frozen(kw_only=True)
+class Acceptance:
+    """A change of an applied file that someone has accepted.
+
+    Attributes:
+        at: When.
+        by: The role that did.
+        reason: Why.
+        text_hash: The hash of its text before.
+        token_hash: The hash of its tokens before.
+    """
+
+    at: datetime
+    by: str
+    reason: str
+    text_hash: str | None
+    token_hash: str | None
 
 
 @frozen(kw_only=True)
@@ -25,6 +45,8 @@ class AppliedMigration:
         file: The name of its file; None where something else than urlmon applied it.
         text_hash: The hash of its text then; None likewise.
         token_hash: The hash of its tokens then; None likewise.
+        assumed: Whether it was not run, but taken for applied by `baseline`.
+        acceptances: The changes of its file accepted since; the hashes are those of the last one.
     """
 
     version: str
@@ -33,6 +55,8 @@ class AppliedMigration:
     file: str | None = None
     text_hash: str | None = None
     token_hash: str | None = None
+    assumed: bool = False
+    acceptances: tuple[Acceptance, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -74,7 +98,11 @@ class MigrationStatus:
 def compare(
     files: Sequence[MigrationFile], applied: Mapping[str, AppliedMigration]
 ) -> MigrationStatus:
-    """Compare files, in order, with what was applied, by version."""
+    """Compare files, in order, with what was applied, by version.
+
+    Raises:
+        MigrationError: A file that is pending, or was changed, has statements that are refused.
+    """
     known = {file.version for file in files}
     unknown = [row for row in applied.values() if row.version not in known]
     done = [file for file in files if file.version in applied]
@@ -84,6 +112,8 @@ def compare(
     drifted = tuple(
         file for file in changed if _differ(file.token_hash, applied[file.version].token_hash)
     )
+    for file in pending:
+        file.require_valid()
     ahead = tuple(row.version for row in unknown if _is_newer(row, files))
     return MigrationStatus(
         applied=tuple(applied.values()),
@@ -121,7 +151,8 @@ def require_continuation(status: MigrationStatus, *, allow_out_of_order: bool) -
     times = {row.version: row.applied_at for row in status.applied}
     problems += [
         f"{file.name} was changed after it was applied, at {times[file.version]}: put it back, and"
-        " make the change in a new file"
+        " make the change in a new file; or, if the database is as the file now says, run"
+        f" `urlmon migrate accept {file.version} --reason ...`"
         for file in status.drifted
     ]
     if not allow_out_of_order:

@@ -9,7 +9,7 @@ There is no way back but a new file.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import timedelta
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -21,20 +21,25 @@ from attrs import frozen
 import urlmon_adapters
 from urlmon.errors import MigrationError
 from urlmon_adapters._migration_errors import MigrationHistoryError, MigrationLockedError
+from urlmon_adapters.postgres import _migration_ledger as ledger
 from urlmon_adapters.postgres._database import Connection
-from urlmon_adapters.postgres._migration_connection import Patience, connected
-from urlmon_adapters.postgres._migration_files import MigrationFile, new_migration, read_migrations
+from urlmon_adapters.postgres._migration_connection import Patience, Tell, connected
+from urlmon_adapters.postgres._migration_files import MigrationFile, read_migrations, read_texts
 from urlmon_adapters.postgres._migration_history import (
+    Acceptance,
     AppliedMigration,
     MigrationStatus,
     compare,
     require_continuation,
     warnings,
 )
-from urlmon_adapters.postgres._migration_ledger import read_applied
+from urlmon_adapters.postgres._migration_lock import in_lock
+from urlmon_adapters.postgres._migration_manifest import check_manifest, write_manifest
+from urlmon_adapters.postgres._migration_names import new_migration
 from urlmon_adapters.postgres._migration_run import MigrationRun
 
 __all__ = [
+    "Acceptance",
     "AppliedMigration",
     "MigrationFile",
     "MigrationHistoryError",
@@ -42,12 +47,17 @@ __all__ = [
     "MigrationReport",
     "MigrationStatus",
     "Migrations",
+    "new_manifest",
     "new_migration",
     "packaged_migrations",
 ]
 
 _LOGGER: Final = logging.getLogger(__name__)
 _LOCK_WAIT: Final = timedelta(seconds=60)
+_SHOWN: Final = 5
+
+
+_PACKAGED: Final = resources.files("urlmon_adapters.postgres") / "sql"
 
 
 def packaged_migrations() -> Traversable:
@@ -56,13 +66,21 @@ def packaged_migrations() -> Traversable:
     Raises:
         MigrationError: There is none; the package was not built as it should be.
     """
-    installed = resources.files("urlmon_adapters.postgres") / "sql"
-    if installed.is_dir():
-        return installed
+    if _PACKAGED.is_dir():
+        return _PACKAGED
     checkout = Path(urlmon_adapters.__file__).parents[2] / "migrations"
     if checkout.is_dir():
         return checkout
     raise MigrationError("the package holds no migrations: it was not built from the whole source")
+
+
+def new_manifest(directory: Path) -> Path:
+    """Write the list of a directory's migrations that shows whether all are there and unchanged.
+
+    Raises:
+        MigrationError: It cannot be written, or a file is not named as a migration is.
+    """
+    return write_manifest(directory, read_texts(directory))
 
 
 @frozen(kw_only=True)
@@ -86,7 +104,8 @@ class Migrations:
 
         Args:
             url: A libpq connection string; its role must own the tables.
-            directory: Where the files are; those of urlmon by default.
+            directory: Where the files are; those of urlmon by default.  A manifest that lies there
+                is checked.
         """
         self._url = url
         self._directory = directory
@@ -101,7 +120,20 @@ class Migrations:
         """
         files = self._files()
         async with connected(self._url) as connection:
-            return compare(files, await read_applied(connection))
+            return compare(files, await ledger.read_applied(connection))
+
+    async def plan(self, *, allow_out_of_order: bool = False) -> tuple[MigrationFile, ...]:
+        """Return what `apply` would run now, in order; writes nothing and waits for nobody.
+
+        Raises:
+            MigrationHistoryError: The files do not continue what was applied.
+            MigrationError: A file is not as it should be.
+            UnavailableError: The database cannot be reached.
+            StoreError: It cannot be read.
+        """
+        status = await self.status()
+        require_continuation(status, allow_out_of_order=allow_out_of_order)
+        return status.pending
 
     async def verify(self) -> None:
         """Check that nothing is pending and nothing applied was changed since.
@@ -125,7 +157,7 @@ class Migrations:
         *,
         allow_out_of_order: bool = False,
         lock_wait: timedelta = _LOCK_WAIT,
-        tell: Callable[[str], None] = _LOGGER.info,
+        tell: Tell = _LOGGER.info,
     ) -> MigrationReport:
         """Apply what is pending; all files are checked before the first one runs.
 
@@ -145,28 +177,114 @@ class Migrations:
         """
         files = self._files()
 
-        async def pending(connection: Connection) -> MigrationStatus:
-            status = compare(files, await read_applied(connection))
+        async def read_status(connection: Connection) -> MigrationStatus:
+            status = compare(files, await ledger.read_applied(connection))
             require_continuation(status, allow_out_of_order=allow_out_of_order)
             return status
 
         async with connected(self._url) as connection:
-            status = await pending(connection)
-        applied: list[str] = []
-        for file in status.pending:
-
-            async def is_pending(connection: Connection, file: MigrationFile = file) -> bool:
-                return file in (await pending(connection)).pending
-
-            run = MigrationRun(self._url, file, is_pending, Patience(lock_wait, tell))
-            if await run.run():
-                applied.append(file.version)
-                tell(f"applied {file.name}")
+            run = MigrationRun(self._url, connection, read_status, lock_wait, tell)
+            status = await run.status()
+            await run.require_direct(status.pending)
+            applied: list[str] = []
+            for file in status.pending:
+                if await run.run(file):
+                    applied.append(file.version)
+                    tell(f"applied {file.name}")
         return MigrationReport(applied=tuple(applied), warnings=warnings(status))
+
+    async def baseline(
+        self, version: str, *, lock_wait: timedelta = _LOCK_WAIT, tell: Tell = _LOGGER.info
+    ) -> tuple[str, ...]:
+        """Record a migration and all before it as applied, without running them.
+
+        For a database whose schema was made in another way.  Returns the versions assumed, in
+        order.
+
+        Args:
+            version: The newest one whose work the database has.
+            lock_wait: How long to wait for another that migrates.
+            tell: Is told of each wait.
+
+        Raises:
+            MigrationHistoryError: The database has a history already.
+            MigrationLockedError: Another one migrates, and did not end in time.
+            MigrationError: No file has this version, or one is not as it should be.
+            UnavailableError: The database cannot be reached, or the connection was lost.
+            StoreError: It refused something.
+        """
+        files = self._files()
+        assumed = files[: files.index(_with_version(files, version)) + 1]
+
+        async def record() -> None:
+            applied = await ledger.read_applied(connection)
+            if applied:
+                raise MigrationHistoryError(
+                    f"the database has a history already, of {len(applied)} migrations up to"
+                    f" {max(applied)}: nothing was recorded; see `urlmon migrate status`"
+                )
+            await ledger.assume(connection, assumed)
+
+        async with connected(self._url) as connection:
+            await in_lock(connection, Patience(lock_wait, tell), record)
+        return tuple(file.version for file in assumed)
+
+    async def accept(
+        self,
+        version: str,
+        *,
+        reason: str,
+        lock_wait: timedelta = _LOCK_WAIT,
+        tell: Tell = _LOGGER.info,
+    ) -> bool:
+        """Record that an applied file is right as it is now, although it was changed since.
+
+        Nothing is run.  The hashes before are kept, with reason, role and time.  Returns whether
+        there was a change to accept.
+
+        Args:
+            version: The version of the file.
+            reason: Why, for those who read the history.
+            lock_wait: How long to wait for another that migrates.
+            tell: Is told of each wait.
+
+        Raises:
+            MigrationLockedError: Another one migrates, and did not end in time.
+            MigrationError: It was not applied, no file has this version, there is no reason, or a
+                file is not as it should be.
+            UnavailableError: The database cannot be reached, or the connection was lost.
+            StoreError: It refused something.
+        """
+        file = _with_version(self._files(), version)
+        if not reason.strip():
+            raise MigrationError("an accepted change needs a reason")
+
+        async def record() -> bool:
+            applied = (await ledger.read_applied(connection)).get(version)
+            if applied is None:
+                raise MigrationError(f"{version} is not applied: there is nothing to accept")
+            if applied.text_hash == file.text_hash and applied.token_hash == file.token_hash:
+                return False
+            await ledger.accept(connection, file, reason.strip())
+            return True
+
+        async with connected(self._url) as connection:
+            return await in_lock(connection, Patience(lock_wait, tell), record)
 
     def _files(self) -> tuple[MigrationFile, ...]:
         directory = packaged_migrations() if self._directory is None else self._directory
-        files = read_migrations(directory)
-        if not files:
+        texts = read_texts(directory)
+        # A checkout is being worked on: there, a test holds the manifest to the files.
+        if self._directory is not None or directory == _PACKAGED:
+            check_manifest(directory, texts, required=directory == _PACKAGED)
+        if not texts:
             raise MigrationError(f"{directory} holds no migrations")
-        return files
+        return read_migrations(texts)
+
+
+def _with_version(files: Sequence[MigrationFile], version: str) -> MigrationFile:
+    for file in files:
+        if file.version == version:
+            return file
+    versions = ", ".join(file.version for file in files[-_SHOWN:])
+    raise MigrationError(f"no file has the version {version}; the newest are {versions}")
