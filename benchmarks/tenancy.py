@@ -58,7 +58,7 @@ async def transactions(pool: Pool, tenant_id: TenantId, monitor_id: MonitorId) -
     database = Database(pool)
 
     async def plain() -> None:
-        async with pool.connection() as connection, connection.transaction():
+        async with pool.transaction() as connection:
             await connection.execute(GET, (tenant_id, monitor_id))
 
     async def walled() -> None:
@@ -67,7 +67,7 @@ async def transactions(pool: Pool, tenant_id: TenantId, monitor_id: MonitorId) -
 
     found = await medians({"plain": plain, "walled": walled})
     cost = found["walled"] - found["plain"]
-    print(f"transaction of one query, as the owner, no role     {found['plain']:.3f} ms")
+    print(f"transaction of one query, with the login's rights    {found['plain']:.3f} ms")
     print(f"the same by Database.tenant, row security applied   {found['walled']:.3f} ms")
     print(f"cost of tenancy                                     {cost:.3f} ms")
 

@@ -83,7 +83,7 @@ CREATE FUNCTION protect_tenant_rows(target regclass) RETURNS void
 AS $protect_tenant_rows$
 DECLARE
     of_tenant CONSTANT text := format(
-        '%I = (SELECT current_tenant())',
+        '%I = current_tenant()',
         CASE WHEN target = 'tenants'::regclass THEN 'id' ELSE 'tenant_id' END
     );
 BEGIN

@@ -7,7 +7,7 @@ Each is read from the environment under one name; `urlmon config` lists them.  A
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -123,6 +123,16 @@ class LogSettings(SettingsModel):
     )
 
 
+# A field of its own, as dropping old results needs it without the other settings.
+RETENTION_DAYS: Final = Field(
+    default=90,
+    ge=1,
+    le=3_650,
+    validation_alias="URLMON_RETENTION_DAYS",
+    description="how long check results are kept",
+)
+
+
 class CommandSettings(SettingsModel):
     """What every command needs; derive from it to add sections.
 
@@ -162,13 +172,7 @@ class Settings(CommandSettings):
         validation_alias="URLMON_MIGRATE",
         description="whether a start applies pending migrations, refuses to go on, or looks away",
     )
-    retention_days: int = Field(
-        default=90,
-        ge=1,
-        le=3_650,
-        validation_alias="URLMON_RETENTION_DAYS",
-        description="how long check results are kept",
-    )
+    retention_days: int = RETENTION_DAYS
     secret_keys: types.SecretKeys = Field(
         default=(),
         repr=False,

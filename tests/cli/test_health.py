@@ -131,7 +131,7 @@ def test_a_warning_is_no_failure(
     code, found = look(capsys)
     assert code == ExitCode.OK
     assert found["postgresql"]["status"] == "warn"
-    assert "create_monthly_partition" in found["postgresql"]["problems"][0]
+    assert "urlmon partitions ensure" in found["postgresql"]["problems"][0]
 
     assert main(["health"]) == ExitCode.OK
     assert "    ! partitions of check_results run out" in capsys.readouterr().out

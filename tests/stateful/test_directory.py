@@ -72,6 +72,11 @@ class DirectoryProgram(RuleBasedStateMachine):
         """Remove a tenant with its monitors."""
         self.twins.same(lambda stores: stores.tenants.remove(tenant_id))
 
+    @rule(limit=st.integers(1, 4))
+    def sweep(self, limit: int) -> None:
+        """Delete some of what removed tenants left, which changes no answer."""
+        self.twins.same(lambda stores: _clear(stores, limit))
+
     @rule(tenant_id=TENANT, monitor_id=MONITOR, with_channel=st.booleans())
     def add(self, tenant_id: TenantId, monitor_id: MonitorId, *, with_channel: bool) -> None:
         """Make a monitor."""
@@ -156,6 +161,10 @@ class DirectoryProgram(RuleBasedStateMachine):
         self.twins.same(lambda stores: stores.directory.list_active())
         for follower in (0, 1):
             self.follow(follower, 1000)
+
+
+async def _clear(stores: RelationalStores, limit: int) -> None:
+    await stores.removals.clear(limit=limit)
 
 
 @pytest.mark.timeout(300)

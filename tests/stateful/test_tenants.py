@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from attrs import evolve
@@ -15,6 +15,9 @@ from urlmon.domain.ids import ChannelId, MonitorId, TenantId
 from urlmon.domain.tenants import TenantLimits, TenantStatus
 from urlmon.testing.builders import a_channel, a_monitor, a_tenant
 from urlmon.testing.clock import NOON
+
+if TYPE_CHECKING:
+    from urlmon.testing.contracts.stores import RelationalStores
 
 TENANTS: Final = [TenantId.new() for _ in range(4)]
 CHANNEL_ID: Final = ChannelId.new()
@@ -93,6 +96,11 @@ class TenantsProgram(RuleBasedStateMachine):
         """Remove a tenant, there or not."""
         self.twins.same(lambda stores: stores.tenants.remove(tenant_id))
 
+    @rule(limit=st.integers(1, 4))
+    def sweep(self, limit: int) -> None:
+        """Delete some of what removed tenants left, which changes no answer."""
+        self.twins.same(lambda stores: _clear(stores, limit))
+
     @rule(tenant_id=TENANT)
     def furnish(self, tenant_id: TenantId) -> None:
         """Give a tenant a channel and a monitor, each the same every time."""
@@ -123,6 +131,10 @@ class TenantsProgram(RuleBasedStateMachine):
         """Compare what is there in the end."""
         self.twins.same(lambda stores: stores.tenants.list())
         self.twins.same(lambda stores: stores.directory.list_active())
+
+
+async def _clear(stores: RelationalStores, limit: int) -> None:
+    await stores.removals.clear(limit=limit)
 
 
 @pytest.mark.timeout(300)

@@ -39,15 +39,15 @@ _LEAKS: Final = {
     ),
     "no policy": ("DROP POLICY of_tenant ON alerts", "alerts: lacks a policy for urlmon_tenant"),
     "no WITH CHECK": (
-        _POLICY + "USING (tenant_id = (SELECT current_tenant()))",
+        _POLICY + "USING (tenant_id = current_tenant())",
         "alerts: the policy of_tenant lets other rows through",
     ),
     "an open WITH CHECK": (
-        _POLICY + "USING (tenant_id = (SELECT current_tenant())) WITH CHECK (true)",
+        _POLICY + "USING (tenant_id = current_tenant()) WITH CHECK (true)",
         "alerts: the policy of_tenant lets other rows through",
     ),
     "an open USING": (
-        _POLICY + "USING (true) WITH CHECK (tenant_id = (SELECT current_tenant()))",
+        _POLICY + "USING (true) WITH CHECK (tenant_id = current_tenant())",
         "alerts: the policy of_tenant lets other rows through",
     ),
     "a second policy": (

@@ -24,6 +24,7 @@ from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.monitors import Monitor
 from urlmon.domain.periods import Period
 from urlmon.domain.secrets import Secret
+from urlmon.domain.sessions import Login, new_session_token
 from urlmon.domain.tenants import TenantStatus
 from urlmon.errors import UrlmonError
 from urlmon.testing.builders import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 NOW: Final = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 PERIOD: Final = Period(since=NOW - timedelta(days=1), until=NOW + timedelta(days=1))
 POLICY: Final = AlertPolicy(failure_threshold=1)
+DAY: Final = timedelta(days=1)
 ERROR: Final = CheckError(kind=ErrorKind.OTHER, message="planted")
 ANY_ID: Final = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
@@ -80,6 +82,11 @@ async def move_in(ports: PersistencePorts, home: Household) -> None:
     await ports.check_results().record([a_result(tenant_id, monitor_id, scheduled_at=NOW)])
     outcome = an_outcome(tenant_id, monitor_id, scheduled_at=NOW)
     await ports.alert_state().record(tenant_id, outcome, policy=POLICY)
+    await ports.counters().record(tenant_id, monitor_id, scheduled_at=NOW, success=False, ttl=DAY)
+    login = await ports.sessions().begin(tenant_id, str(tenant_id))
+    await ports.sessions().create(tenant_id, login, ttl=DAY, lifetime=DAY)
+    cached, hour = b"canary", timedelta(hours=1)
+    await ports.cache().set(tenant_id, "pages", str(monitor_id), value=cached, ttl=hour)
 
 
 async def belongings(ports: PersistencePorts, home: Household) -> tuple[object, ...]:
@@ -94,7 +101,14 @@ async def belongings(ports: PersistencePorts, home: Household) -> tuple[object, 
         await ports.alerts().list(tenant_id),
         await ports.check_results().history(tenant_id, monitor_id, period=PERIOD),
         await ports.alert_state().get(tenant_id, monitor_id),
+        await ports.counters().get(tenant_id, monitor_id),
+        await ports.sessions().list(tenant_id, str(tenant_id)),
+        await ports.cache().get(tenant_id, "pages", str(monitor_id)),
     )
+
+
+async def _load() -> bytes:
+    return b"loaded by an intruder"
 
 
 def arguments(intruder: TenantId, of: Household) -> dict[str, Any]:
@@ -125,7 +139,26 @@ def arguments(intruder: TenantId, of: Household) -> dict[str, Any]:
         "until": NOW,
         "by": "an intruder",
         "number": 99,
+        "interval": timedelta(hours=1),
+        "version": 1,
         "enabled": False,
+        "namespace": "pages",
+        "key": str(monitor_id),
+        "value": b"an intruder's",
+        "load": _load,
+        "ttl": timedelta(hours=1),
+        "scheduled_at": NOW,
+        "success": True,
+        "user_id": str(of.tenant_id),
+        "session_id": "0" * 64,
+        "login": Login(
+            tenant_id=of.tenant_id,
+            user_id=str(of.tenant_id),
+            token=new_session_token(of.tenant_id, str(of.tenant_id)),
+            generation=1,
+            until=NOW,
+        ),
+        "lifetime": DAY,
     }
 
 

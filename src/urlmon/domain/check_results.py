@@ -222,6 +222,15 @@ def strongest(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
     return tuple(kept.values())
 
 
+def judge_batch(
+    batch: Sequence[CheckResult], *, now: datetime, retention: timedelta
+) -> tuple[tuple[Fate, ...], tuple[CheckResult, ...]]:
+    """Return the fate of each result of a batch, and what there is to store."""
+    fates = tuple(fate_at(each.scheduled_at, now=now, retention=retention) for each in batch)
+    kept = strongest(each for each, fate in zip(batch, fates, strict=True) if fate.stored)
+    return fates, kept
+
+
 def newest(results: Iterable[CheckResult]) -> CheckResult:
     """Return the newest of at least one result.
 

@@ -85,4 +85,7 @@ class CheckResultStore(Protocol):
 
     @abstractmethod
     async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
-        """Delete a monitor's results.  Repeatable; results recorded afterwards are kept."""
+        """Delete a monitor's results, in several transactions where there are many.
+
+        Repeatable; results recorded afterwards are kept.
+        """

@@ -128,6 +128,6 @@ class MonitorRepo(Protocol):
     async def remove(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         """Remove a monitor and its alerts, in one transaction.
 
-        Check results are left to their store's `forget_monitor` and retention.  Repeatable: a
-        monitor that does not exist is left that way.
+        Its check results are deleted by the sweep (`urlmon.services.sweep`), also those that are
+        recorded later.  Repeatable: a monitor that does not exist is left that way.
         """

@@ -104,6 +104,8 @@ class TenantRepo(Protocol):
     async def remove(self, tenant_id: TenantId) -> None:
         """Remove a tenant with its monitors, channels and alerts, in one transaction.
 
-        Check results are left to their store's `forget_monitor` and retention.  Repeatable: a
-        tenant that does not exist is left that way.
+        However many there are, it takes a moment: all of it is gone for every reader, and the sweep
+        (`urlmon.services.sweep`) deletes it later, with the check results.  Id and slug are free at
+        once; to add the id again before the sweep is done takes as long as the sweep would.
+        Repeatable: a tenant that does not exist is left that way.
         """

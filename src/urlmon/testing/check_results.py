@@ -9,9 +9,9 @@ from urlmon.domain.check_results import (
     Fate,
     check_batch,
     check_location,
-    fate_at,
     history_page,
     history_position,
+    judge_batch,
     newest,
     outranks,
 )
@@ -33,15 +33,12 @@ class InMemoryCheckResultStore(CheckResultStore):
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
         async with self._state.faults.call("CheckResultStore.record"):
-            now = self._state.clock.now()
-            fates = tuple(
-                fate_at(result.scheduled_at, now=now, retention=self._state.retention)
-                for result in batch
-            )
-            rows = self._state.results
-            for result, fate in zip(batch, fates, strict=True):
+            state = self._state
+            fates, kept = judge_batch(batch, now=state.clock.now(), retention=state.retention)
+            rows = state.results
+            for result in kept:
                 key = result.identity
-                if fate.stored and (key not in rows or outranks(result, rows[key])):
+                if key not in rows or outranks(result, rows[key]):
                     rows[key] = result
             return fates
 

@@ -50,6 +50,7 @@ class InMemoryMonitorRepo(MonitorRepo):
                     limit=str(tenant.limits.max_monitors),
                 )
             self._check(monitor, tenant.limits, operation)
+            self._state.removed.pop((tenant_id, monitor.id), None)
             self._put(monitor)
             return monitor
 
@@ -144,7 +145,7 @@ class InMemoryMonitorRepo(MonitorRepo):
             for key, alert in list(alerts.items()):
                 if (alert.tenant_id, alert.monitor_id) == (tenant_id, monitor_id):
                     del alerts[key]
-            self._state.changed(tenant_id, monitor_id)
+            self._state.gone(tenant_id, monitor_id)
 
     def _stored(self, tenant_id: TenantId, monitor_id: MonitorId, operation: str) -> Monitor:
         stored = self._state.monitors.get((tenant_id, monitor_id))

@@ -99,7 +99,7 @@ class InMemoryTenantRepo(TenantRepo):
             for owner, monitor_id in sorted(state.monitors):
                 if owner == tenant_id:
                     del state.monitors[owner, monitor_id]
-                    state.changed(owner, monitor_id)
+                    state.gone(owner, monitor_id)
             state.channels = _of_others(tenant_id, state.channels)
             state.channel_secrets = _of_others(tenant_id, state.channel_secrets)
             state.alerts = _of_others(tenant_id, state.alerts)

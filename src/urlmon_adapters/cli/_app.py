@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "config": "Show the settings in effect, without secrets.",
     "health": "Ask every store how it is.",
     "migrate": "Bring the schema of PostgreSQL up to date.",
+    "partitions": "List, make and drop the partitions of check results.",
     "servers": "Run PostgreSQL, Redis and InfluxDB for development.",
 }
 

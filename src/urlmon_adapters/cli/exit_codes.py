@@ -7,6 +7,7 @@ from typing import Final
 
 from urlmon.errors import ConfigurationError, UnavailableError
 from urlmon_adapters._migration_errors import MigrationHistoryError, MigrationLockedError
+from urlmon_adapters._partition_errors import PartitionsBusyError
 
 
 class ExitCode(IntEnum):
@@ -16,7 +17,7 @@ class ExitCode(IntEnum):
     FAILED = 1  # the operation failed, or something is unhealthy
     USAGE = 2
     NOT_UP_TO_DATE = 3  # migrations are pending
-    LOCKED = 4  # someone else migrates
+    LOCKED = 4  # someone else migrates, or changes the partitions
     DIVERGED = 5  # the schema or its history is not what the files say
     UNREACHABLE = 6  # a store does not answer
     CONFIGURATION = 78  # EX_CONFIG of sysexits.h
@@ -26,6 +27,7 @@ class ExitCode(IntEnum):
 # The first class that fits decides; everything else is FAILED.
 _BY_ERROR: Final = (
     (ConfigurationError, ExitCode.CONFIGURATION),
+    (PartitionsBusyError, ExitCode.LOCKED),
     (UnavailableError, ExitCode.UNREACHABLE),
     (MigrationLockedError, ExitCode.LOCKED),
     (MigrationHistoryError, ExitCode.DIVERGED),

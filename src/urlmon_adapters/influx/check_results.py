@@ -19,9 +19,9 @@ from urlmon.domain.check_results import (
     Fate,
     check_batch,
     check_location,
-    fate_at,
     history_page,
     history_position,
+    judge_batch,
     newest,
     strongest,
 )
@@ -67,11 +67,7 @@ class InfluxCheckResultStore(CheckResultStore):
 
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
-        now = self._clock.now()
-        fates = tuple(
-            fate_at(each.scheduled_at, now=now, retention=self._retention) for each in batch
-        )
-        kept = strongest(each for each, fate in zip(batch, fates, strict=True) if fate.stored)
+        fates, kept = judge_batch(batch, now=self._clock.now(), retention=self._retention)
         if kept:
             # A full batch takes tens of milliseconds: not in the event loop.
             await self._influx.write(_RECORD, await asyncio.to_thread(encode, kept))

@@ -9,6 +9,8 @@ from urlmon_adapters.postgres.directory import PostgresMonitorDirectory
 from urlmon_adapters.postgres.health import PostgresHealthCheck
 from urlmon_adapters.postgres.migrations import Migrations
 from urlmon_adapters.postgres.monitors import PostgresMonitorRepo
+from urlmon_adapters.postgres.partitions import Partition, PartitionKeeper
+from urlmon_adapters.postgres.removals import PostgresRemovals
 from urlmon_adapters.postgres.statistics import PostgresCheckStatistics
 from urlmon_adapters.postgres.tenants import PostgresTenantRepo
 
@@ -16,6 +18,8 @@ __all__ = [
     "Database",
     "Keyring",
     "Migrations",
+    "Partition",
+    "PartitionKeeper",
     "Pool",
     "PostgresAlertRepo",
     "PostgresChannelRepo",
@@ -24,6 +28,7 @@ __all__ = [
     "PostgresHealthCheck",
     "PostgresMonitorDirectory",
     "PostgresMonitorRepo",
+    "PostgresRemovals",
     "PostgresTenantRepo",
     "build_pool",
     "open_pool",

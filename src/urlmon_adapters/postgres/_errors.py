@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 from psycopg import errors as sql
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from urlmon.errors import CorruptDataError, StoreError, UnavailableError
 
@@ -27,6 +27,10 @@ _ADVICE = {
 # 08 connection, 40 rollback (serialization, deadlock), 53 resources, 57P0x shutdown, 55P03 lock,
 # 57014 time limit, 25006 read-only, 25P03 idle time limit: later the same call can succeed.
 _TRANSIENT = ("08", "40", "53", "57P", "55P03", "57014", "25006", "25P03")
+# The server ended the connection, or says itself that it does not know how a statement ended.
+_LOSSES = ("08", "57P01", "57P02", "57P03", "57P05", "40003")
+# Serialization failure, deadlock: the server asks for another try of the whole transaction.
+_COLLISIONS = ("40001", "40P01")
 
 
 def translate(error: Exception, operation: str, *, maybe_applied: bool = False) -> StoreError:
@@ -35,8 +39,9 @@ def translate(error: Exception, operation: str, *, maybe_applied: bool = False) 
     Args:
         error: What psycopg or its pool raised.
         operation: The port's method.
-        maybe_applied: Whether a COMMIT had been sent.
+        maybe_applied: Whether a COMMIT had been sent; its reply then says what became of it.
     """
+    maybe_applied = maybe_applied and _is_loss(error)
     if isinstance(error, PoolTimeout | TooManyRequests):
         return UnavailableError(
             STORE,
@@ -60,6 +65,25 @@ def translate(error: Exception, operation: str, *, maybe_applied: bool = False) 
     if isinstance(error, sql.DataError) or sqlstate is None:
         return CorruptDataError(STORE, operation, f"unexpected data (SQLSTATE {sqlstate})")
     return StoreError(STORE, operation, advice or f"the server refused it (SQLSTATE {sqlstate})")
+
+
+def repeats_after(error: UnavailableError) -> int:
+    """Return how often a call may be run again at once after it ended so."""
+    cause = error.__cause__
+    if cause is None:
+        return 1  # what an adapter met was gone when it looked
+    if isinstance(cause, sql.OperationalError) and cause.sqlstate in _COLLISIONS:
+        return 3
+    return int(_is_loss(cause) or isinstance(cause, sql.CheckViolation))
+
+
+def _is_loss(error: BaseException) -> bool:
+    """Say whether the connection was lost: without a reply nobody knows what was done last."""
+    if isinstance(error, PoolClosed | PoolTimeout | TooManyRequests):
+        return False
+    if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(_LOSSES)
 
 
 def violated(error: psycopg.Error) -> str | None:

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from urlmon.domain.ids import ChannelId, MonitorId, TenantId
 from urlmon.domain.monitors import Method, Monitor, StatusRange
 from urlmon.domain.tenants import Tenant, TenantLimits, TenantStatus
-from urlmon.errors import CorruptDataError, InvalidValueError, NotFoundError
+from urlmon.errors import CorruptDataError, InvalidValueError, NotFoundError, UnavailableError
 from urlmon_adapters.postgres._database import Connection
 from urlmon_adapters.postgres._errors import STORE
 
@@ -49,6 +49,59 @@ async def fetch_all(
     return await (await cursor.execute(query, values)).fetchall()
 
 
+async def get_row(
+    connection: Connection,
+    query: LiteralString,
+    values: Mapping[str, object],
+    operation: str,
+    entity: str,
+) -> DictRow:
+    """Return the row that a query finds by the value `id`.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    row = await fetch_one(connection, query, values)
+    if row is None:
+        raise NotFoundError(STORE, operation, entity=entity, key=str(values["id"]))
+    return row
+
+
+async def add_below(
+    connection: Connection,
+    insert: LiteralString,
+    values: Mapping[str, object],
+    *,
+    in_the_way: LiteralString,
+    parent: LiteralString,
+    missing: NotFoundError,
+) -> DictRow | None:
+    """Insert a row that belongs to another, and return None, or the row that was in the way.
+
+    Args:
+        connection: A transaction.
+        insert: Inserts from its parent, which it locks, so that a missing parent is no error of a
+            foreign key, nor of row-level security where the tenant was removed.
+        values: Of all three.
+        in_the_way: Finds the row with which it is in conflict.
+        parent: Finds the row that it belongs to.
+        missing: The error for no such parent.
+
+    Raises:
+        NotFoundError: `missing`.
+        UnavailableError: What was in the way is gone.
+    """
+    if (await connection.execute(insert, values)).rowcount:
+        return None
+    row = await fetch_one(connection, in_the_way, values)
+    if row is None:
+        if await fetch_one(connection, parent, values) is None:
+            raise missing
+        detail = "what was in the way is gone: call again"
+        raise UnavailableError(STORE, missing.operation, detail)
+    return row
+
+
 async def get_monitor(
     connection: Connection, tenant_id: TenantId, monitor_id: MonitorId, operation: str
 ) -> Monitor:
@@ -57,9 +110,8 @@ async def get_monitor(
     Raises:
         NotFoundError: The tenant has none with this id.
     """
-    row = await fetch_one(connection, GET_MONITOR, {"tenant_id": tenant_id, "id": monitor_id})
-    if row is None:
-        raise NotFoundError(STORE, operation, entity="monitor", key=str(monitor_id))
+    values = {"tenant_id": tenant_id, "id": monitor_id}
+    row = await get_row(connection, GET_MONITOR, values, operation, "monitor")
     return monitor_from(row, operation)
 
 

@@ -7,8 +7,6 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, LiteralString
 
-import psycopg
-
 from urlmon.domain.alerts import (
     Alert,
     AlertStatus,
@@ -21,17 +19,20 @@ from urlmon.domain.alerts import (
 from urlmon.domain.ids import AlertId, MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import MAX_PAGE_SIZE, Page, check_many, check_page_size
 from urlmon.domain.periods import Period
-from urlmon.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
+from urlmon.errors import AlreadyExistsError, ConflictError, NotFoundError
 from urlmon.ports import AlertRepo
 from urlmon_adapters.postgres._database import Connection, Database
-from urlmon_adapters.postgres._errors import STORE, violated
-from urlmon_adapters.postgres._rows import fetch_all, fetch_one, reading
+from urlmon_adapters.postgres._errors import STORE
+from urlmon_adapters.postgres._repeats import repeatable
+from urlmon_adapters.postgres._rows import add_below, fetch_all, get_row, reading
 
 _OPEN: Final = """
 INSERT INTO alerts (tenant_id, id, monitor_id, rule, cause, opened_at)
-VALUES (%(tenant_id)s, %(id)s, %(monitor_id)s, %(rule)s, %(cause)s, %(opened_at)s)
+SELECT tenant_id, %(id)s, id, %(rule)s, %(cause)s, %(opened_at)s
+FROM monitors WHERE tenant_id = %(tenant_id)s AND id = %(monitor_id)s FOR KEY SHARE
 ON CONFLICT DO NOTHING
 """
+_MONITOR: Final = "SELECT id FROM monitors WHERE tenant_id = %(tenant_id)s AND id = %(monitor_id)s"
 _IN_THE_WAY: Final = """
 SELECT * FROM alerts
 WHERE tenant_id = %(tenant_id)s AND (
@@ -62,26 +63,21 @@ _LIST: Final = """
 SELECT * FROM alerts
 WHERE tenant_id = %(tenant_id)s AND (opened_at, id) < (%(opened_at)s, %(before)s)
     AND (%(monitor_id)s::uuid IS NULL OR monitor_id = %(monitor_id)s)
-    AND (%(resolved)s::boolean IS NULL OR (resolved_at IS NOT NULL) = %(resolved)s)
-    AND (%(acknowledged)s::boolean IS NULL OR (acknowledged_at IS NOT NULL) = %(acknowledged)s)
+    AND (%(status)s::text IS NULL OR alert_status(resolved_at, acknowledged_at) = %(status)s)
 ORDER BY opened_at DESC, id DESC LIMIT %(count)s
 """
+# The third condition follows from the others; there is an index for it.
 _TIMELINE: Final = """
 SELECT * FROM alerts
 WHERE tenant_id = %(tenant_id)s AND monitor_id = ANY(%(monitor_ids)s)
+    AND (resolved_at >= %(since)s OR resolved_at IS NULL)
     AND opened_at < %(until)s
     AND (opened_at >= %(since)s OR resolved_at IS NULL OR resolved_at > %(since)s)
 ORDER BY opened_at, id LIMIT %(count)s
 """
-# Whether a status means that the alert is resolved, and whether that it is acknowledged.
-_MEANING: Final[Mapping[AlertStatus | None, tuple[bool | None, bool | None]]] = {
-    None: (None, None),
-    AlertStatus.FIRING: (False, False),
-    AlertStatus.ACKNOWLEDGED: (False, True),
-    AlertStatus.RESOLVED: (True, None),
-}
 
 
+@repeatable
 class PostgresAlertRepo(AlertRepo):
     """Keeps alerts in the table `alerts`."""
 
@@ -102,11 +98,12 @@ class PostgresAlertRepo(AlertRepo):
             "opened_at": alert.opened_at,
         }
         async with self._database.tenant(operation, tenant_id) as connection:
-            if await _opened(connection, values, operation):
-                return Opening(alert=alert, created=True)
-            row = await fetch_one(connection, _IN_THE_WAY, values)
+            missing = NotFoundError(STORE, operation, entity="monitor", key=str(alert.monitor_id))
+            row = await add_below(
+                connection, _OPEN, values, in_the_way=_IN_THE_WAY, parent=_MONITOR, missing=missing
+            )
         if row is None:
-            raise UnavailableError(STORE, operation, "what was in the way is gone: call again")
+            return Opening(alert=alert, created=True)
         stored = _alert_from(row, operation)
         if stored.id != alert.id:
             raise ConflictError(STORE, operation, entity="alert", current=stored.status)
@@ -179,12 +176,10 @@ class PostgresAlertRepo(AlertRepo):
         scope = ("alerts", str(require_tenant(tenant_id)))
         check_page_size(limit)
         opened_at, before = alerts_before(cursor, scope)
-        resolved, acknowledged = _MEANING[status]
         values = {
             "tenant_id": tenant_id,
             "monitor_id": monitor_id,
-            "resolved": resolved,
-            "acknowledged": acknowledged,
+            "status": None if status is None else status.value,
             "opened_at": opened_at,
             "before": before,
             "count": limit + 1,
@@ -209,18 +204,6 @@ class PostgresAlertRepo(AlertRepo):
         return tuple(_alert_from(row, "AlertRepo.timeline") for row in rows)
 
 
-async def _opened(connection: Connection, values: Mapping[str, object], operation: str) -> bool:
-    """Insert an alert; say whether nothing was in the way."""
-    try:
-        cursor = await connection.execute(_OPEN, values)
-    except psycopg.IntegrityError as exc:
-        if violated(exc) != "alerts_monitor_fkey":
-            raise
-        key = str(values["monitor_id"])
-        raise NotFoundError(STORE, operation, entity="monitor", key=key) from exc
-    return cursor.rowcount == 1
-
-
 async def _alert(
     connection: Connection,
     query: LiteralString,
@@ -229,10 +212,8 @@ async def _alert(
     operation: str,
     **values: object,
 ) -> Alert:
-    row = await fetch_one(connection, query, {"tenant_id": tenant_id, "id": alert_id, **values})
-    if row is None:
-        raise NotFoundError(STORE, operation, entity="alert", key=str(alert_id))
-    return _alert_from(row, operation)
+    bound = {"tenant_id": tenant_id, "id": alert_id, **values}
+    return _alert_from(await get_row(connection, query, bound, operation, "alert"), operation)
 
 
 async def _update(connection: Connection, alert: Alert) -> None:

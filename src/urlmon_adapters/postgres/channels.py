@@ -21,21 +21,32 @@ from urlmon.domain.channels import (
 from urlmon.domain.ids import ChannelId, MonitorId, TenantId, require_owner, require_tenant
 from urlmon.domain.pages import Page, check_page_size, ids_after, page_of
 from urlmon.domain.secrets import Secret
-from urlmon.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
+from urlmon.errors import AlreadyExistsError, ConflictError, NotFoundError
 from urlmon.ports import ChannelRepo
 from urlmon_adapters.postgres._database import Connection, Database
 from urlmon_adapters.postgres._encryption import Keyring
 from urlmon_adapters.postgres._errors import STORE, violated
-from urlmon_adapters.postgres._rows import fetch_all, fetch_one, reading, text_pairs
+from urlmon_adapters.postgres._repeats import repeatable
+from urlmon_adapters.postgres._rows import (
+    add_below,
+    fetch_all,
+    fetch_one,
+    get_row,
+    reading,
+    text_pairs,
+)
 
 _ADD: Final = """
 INSERT INTO notification_channels (
     tenant_id, id, name, kind, config, secrets, enabled, created_at, updated_at, version
-) VALUES (
-    %(tenant_id)s, %(id)s, %(name)s, %(kind)s, %(config)s, %(secrets)s, %(enabled)s,
-    %(created_at)s, %(updated_at)s, %(version)s
-) ON CONFLICT DO NOTHING
+)
+SELECT
+    id, %(id)s, %(name)s, %(kind)s, %(config)s, %(secrets)s, %(enabled)s, %(created_at)s,
+    %(updated_at)s, %(version)s
+FROM tenants WHERE id = %(tenant_id)s AND removed_in IS NULL FOR KEY SHARE
+ON CONFLICT DO NOTHING
 """
+_TENANT: Final = "SELECT id FROM tenants WHERE id = %(tenant_id)s AND removed_in IS NULL"
 _IN_THE_WAY: Final = """
 SELECT * FROM notification_channels
 WHERE tenant_id = %(tenant_id)s AND (id = %(id)s OR name = %(name)s)
@@ -73,8 +84,12 @@ UPDATE notification_channels SET
     last_success_at = %(last_success_at)s, last_error = %(last_error)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 """
-# Keeps monitors from referring to the channel anew.  Channels before monitors, and monitors in
-# order of their ids: see `monitors.py`.
+# Keeps the tenant's status from changing, which is told of each monitor too.
+_LOCK_TENANT: Final = """
+SELECT id FROM tenants WHERE id = %(tenant_id)s AND removed_in IS NULL FOR NO KEY UPDATE
+"""
+# Keeps monitors from referring to the channel anew.  Tenant, channels, monitors in order of their
+# ids: see `monitors.py`.
 _LOCK_TO_REMOVE: Final = """
 SELECT id FROM notification_channels WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE
 """
@@ -90,6 +105,7 @@ WHERE tenant_id = %(tenant_id)s AND id IN (
 _REMOVE: Final = "DELETE FROM notification_channels WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
 
 
+@repeatable
 class PostgresChannelRepo(ChannelRepo):
     """Keeps channels in the table `notification_channels`, their secrets encrypted.
 
@@ -117,11 +133,12 @@ class PostgresChannelRepo(ChannelRepo):
         given = check_secrets(secrets or {})
         values = _values(channel, self._keyring.encrypt(tenant_id, channel.id, given))
         async with self._database.tenant(operation, tenant_id) as connection:
-            if await _added(connection, values, operation):
-                return channel
-            row = await fetch_one(connection, _IN_THE_WAY, values)
+            missing = NotFoundError(STORE, operation, entity="tenant", key=str(tenant_id))
+            row = await add_below(
+                connection, _ADD, values, in_the_way=_IN_THE_WAY, parent=_TENANT, missing=missing
+            )
         if row is None:
-            raise UnavailableError(STORE, operation, "what was in the way is gone: call again")
+            return channel
         stored = _channel_from(row, operation)
         # A delivery that was counted meanwhile changed the health alone.
         same = evolve(stored, health=channel.health) == channel
@@ -191,6 +208,7 @@ class PostgresChannelRepo(ChannelRepo):
     async def remove(self, tenant_id: TenantId, channel_id: ChannelId) -> None:
         values = {"tenant_id": tenant_id, "id": channel_id}
         async with self._database.tenant("ChannelRepo.remove", tenant_id) as connection:
+            await fetch_one(connection, _LOCK_TENANT, values)
             if await fetch_one(connection, _LOCK_TO_REMOVE, values) is not None:
                 await connection.execute(_TAKE_OFF, values)
                 await connection.execute(_REMOVE, values)
@@ -230,18 +248,6 @@ class PostgresChannelRepo(ChannelRepo):
         )
 
 
-async def _added(connection: Connection, values: Mapping[str, object], operation: str) -> bool:
-    """Insert a channel; say whether nothing with its id or name was in the way."""
-    try:
-        cursor = await connection.execute(_ADD, values)
-    except psycopg.IntegrityError as exc:
-        if violated(exc) != "notification_channels_tenant_fkey":
-            raise
-        key = str(values["tenant_id"])
-        raise NotFoundError(STORE, operation, entity="tenant", key=key) from exc
-    return cursor.rowcount == 1
-
-
 async def _row(
     connection: Connection,
     query: LiteralString,
@@ -249,10 +255,8 @@ async def _row(
     channel_id: ChannelId,
     operation: str,
 ) -> DictRow:
-    row = await fetch_one(connection, query, {"tenant_id": tenant_id, "id": channel_id})
-    if row is None:
-        raise NotFoundError(STORE, operation, entity="channel", key=str(channel_id))
-    return row
+    values = {"tenant_id": tenant_id, "id": channel_id}
+    return await get_row(connection, query, values, operation, "channel")
 
 
 def _values(channel: NotificationChannel, secrets: str | None) -> dict[str, object]:

@@ -14,16 +14,16 @@ from urlmon.domain.check_results import (
     Phases,
     check_batch,
     check_location,
-    fate_at,
     history_page,
     history_position,
-    strongest,
+    judge_batch,
 )
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import Page, check_many, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultStore, Clock
 from urlmon_adapters.postgres._database import Database
+from urlmon_adapters.postgres._repeats import repeatable
 from urlmon_adapters.postgres._rows import fetch_all, reading
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -81,9 +81,27 @@ WHERE tenant_id = %(tenant_id)s AND monitor_id = %(monitor_id)s
 ORDER BY check_results.scheduled_at DESC, location LIMIT %(count)s
 """
 )
-_FORGET: Final = "DELETE FROM check_results WHERE tenant_id = %s AND monitor_id = %s"
+# In steps, each of which goes on where the one before ended: it does not pass what that deleted.
+# Nor does the first say "from the beginning of time": the planner would look there, too.  Instants
+# stay text, as here they need not be ones that Python has.
+_STEP_ROWS: Final = 5_000
+_STEP: Final = """
+SELECT count(*) AS found, max(scheduled_at)::text AS until FROM (
+    SELECT scheduled_at FROM check_results
+    WHERE tenant_id = %(tenant_id)s AND monitor_id = %(monitor_id)s
+        AND (%(since)s::timestamptz IS NULL OR scheduled_at >= %(since)s::timestamptz)
+    ORDER BY scheduled_at LIMIT %(rows)s
+) AS oldest
+"""
+_FORGET: Final = """
+DELETE FROM check_results
+WHERE tenant_id = %(tenant_id)s AND monitor_id = %(monitor_id)s
+    AND (%(since)s::timestamptz IS NULL OR scheduled_at >= %(since)s::timestamptz)
+    AND scheduled_at <= %(until)s::timestamptz
+"""
 
 
+@repeatable
 class PostgresCheckResultStore(CheckResultStore):
     """Keeps check results in the table `check_results`."""
 
@@ -103,11 +121,7 @@ class PostgresCheckResultStore(CheckResultStore):
 
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
-        now = self._clock.now()
-        fates = tuple(
-            fate_at(result.scheduled_at, now=now, retention=self._retention) for result in batch
-        )
-        kept = strongest(result for result, fate in zip(batch, fates, strict=True) if fate.stored)
+        fates, kept = judge_batch(batch, now=self._clock.now(), retention=self._retention)
         if kept:
             async with self._database.everyone("CheckResultStore.record") as connection:
                 await connection.execute(_RECORD, _arrays(kept))
@@ -162,8 +176,17 @@ class PostgresCheckResultStore(CheckResultStore):
 
     async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         operation = "CheckResultStore.forget_monitor"
-        async with self._database.tenant(operation, tenant_id) as connection:
-            await connection.execute(_FORGET, (tenant_id, monitor_id))
+        values = {"tenant_id": tenant_id, "monitor_id": monitor_id, "rows": _STEP_ROWS}
+        since: str | None = None
+        found = _STEP_ROWS
+        while found == _STEP_ROWS:
+            async with self._database.tenant(operation, tenant_id) as connection:
+                (step,) = await fetch_all(connection, _STEP, {**values, "since": since})
+                found, until = step["found"], step["until"]
+                if found:
+                    here = {**values, "since": since, "until": until}
+                    await connection.execute(_FORGET, here)
+            since = until
 
 
 def _arrays(results: Iterable[CheckResult]) -> list[list[object]]:

@@ -23,6 +23,7 @@ from urlmon.domain.pages import (
 from urlmon.errors import InvalidValueError
 from urlmon.ports import MonitorDirectory
 from urlmon_adapters.postgres._database import Database
+from urlmon_adapters.postgres._repeats import repeatable
 from urlmon_adapters.postgres._rows import (
     SELECT_MONITORS,
     fetch_all,
@@ -36,30 +37,62 @@ _ACTIVE_SCOPE: Final = ("directory",)
 _CHANGES_SCOPE: Final = ("changes",)
 _KEY: Final = itemgetter("change_place", "change_monitor", "change_tenant")
 
+# The tenant is looked up monitor by monitor, in the order of the index: joined, all tenants would
+# be read for each page.
 _LIST_ACTIVE: Final = (
-    SELECT_MONITORS
+    SELECT_MONITORS  # noqa: S608 - both parts are constants
     + """
-JOIN tenants t ON t.id = m.tenant_id AND t.status = 'active'
-WHERE m.enabled AND (m.id, m.tenant_id) > (%(after_id)s, %(after_tenant)s)
+WHERE m.enabled AND (m.id, m.tenant_id) > (%(after_id)s, %(after_tenant)s) AND (
+    SELECT t.status = 'active' AND t.removed_in IS NULL FROM tenants t WHERE t.id = m.tenant_id
+)
 ORDER BY m.id, m.tenant_id LIMIT %(count)s
 """
 )
 # Transactions get their numbers in one order and end in another.  Below the oldest that is still
 # running all have ended: a cursor that stays below it passes nothing by.  A number that this
 # cluster has not given out yet came with the dump of another: such a change stands first of all.
+#
+# The removal of a tenant is the newest change of every monitor that it still has then.
 _CHANGES: Final = """
-WITH page AS (
+WITH snapshot AS MATERIALIZED (
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS settled,
+        pg_snapshot_xmax(pg_current_snapshot()) AS unknown
+), removed AS MATERIALIZED (
+    SELECT id, CASE WHEN removed_in < settled THEN removed_in ELSE '0'::xid8 END AS place
+    FROM tenants CROSS JOIN snapshot
+    WHERE removed_in IS NOT NULL AND (removed_in < settled OR removed_in >= unknown)
+), page AS (
     (
-        SELECT changed_in AS place, monitor_id, tenant_id FROM monitor_changes
+        SELECT changed_in AS place, monitor_id, tenant_id FROM monitor_changes AS c
         WHERE changed_in < pg_snapshot_xmin(pg_current_snapshot())
             AND (changed_in, monitor_id, tenant_id)
                 > (%(after)s::xid8, %(after_monitor)s::uuid, %(after_tenant)s::uuid)
+            AND (
+                SELECT true FROM tenants t JOIN monitors m ON m.tenant_id = t.id
+                WHERE t.id = c.tenant_id AND t.removed_in IS NOT NULL AND m.id = c.monitor_id
+            ) IS NULL
         ORDER BY changed_in, monitor_id, tenant_id LIMIT %(count)s
     ) UNION ALL (
-        SELECT '0'::xid8, monitor_id, tenant_id FROM monitor_changes
+        SELECT '0'::xid8, monitor_id, tenant_id FROM monitor_changes AS c
         WHERE %(after)s::xid8 = '0' AND changed_in >= pg_snapshot_xmax(pg_current_snapshot())
             AND (monitor_id, tenant_id) > (%(after_monitor)s::uuid, %(after_tenant)s::uuid)
+            AND (
+                SELECT true FROM tenants t JOIN monitors m ON m.tenant_id = t.id
+                WHERE t.id = c.tenant_id AND t.removed_in IS NOT NULL AND m.id = c.monitor_id
+            ) IS NULL
         ORDER BY monitor_id, tenant_id LIMIT %(count)s
+    ) UNION ALL (
+        SELECT removed.place, gone.id, removed.id FROM removed CROSS JOIN LATERAL (
+            SELECT id FROM monitors
+            WHERE tenant_id = removed.id
+                AND id >= CASE removed.place WHEN %(after)s::xid8 THEN %(after_monitor)s::uuid
+                    ELSE '00000000-0000-0000-0000-000000000000' END
+                AND (removed.place, id, removed.id)
+                    > (%(after)s::xid8, %(after_monitor)s::uuid, %(after_tenant)s::uuid)
+            ORDER BY id LIMIT %(count)s
+        ) AS gone
+        WHERE removed.place >= %(after)s::xid8
+        ORDER BY removed.place, gone.id, removed.id LIMIT %(count)s
     )
     ORDER BY place, monitor_id, tenant_id LIMIT %(count)s
 )
@@ -70,7 +103,8 @@ SELECT page.place::text AS change_place, page.monitor_id AS change_monitor,
         ORDER BY c.position
     ) AS channel_ids
 FROM page LEFT JOIN (
-    monitors m JOIN tenants t ON t.id = m.tenant_id AND t.status = 'active'
+    monitors m
+    JOIN tenants t ON t.id = m.tenant_id AND t.status = 'active' AND t.removed_in IS NULL
 ) ON m.tenant_id = page.tenant_id AND m.id = page.monitor_id AND m.enabled
 ORDER BY page.place, page.monitor_id, page.tenant_id
 """
@@ -78,6 +112,7 @@ ORDER BY page.place, page.monitor_id, page.tenant_id
 _IS_AHEAD: Final = "SELECT 1 WHERE %(after)s::xid8 >= pg_snapshot_xmax(pg_current_snapshot())"
 
 
+@repeatable
 class PostgresMonitorDirectory(MonitorDirectory):
     """Reads the monitors of all tenants."""
 

@@ -80,7 +80,9 @@ class PostgresHealthCheck(HealthCheck):
             # First on a connection of its own: where none can be made it says why, and the pool
             # would only run out of time.
             schema = await self._migrations.status()
-            async with self._pool.connection() as connection:
+            async with self._pool.transaction() as connection:
+                # Only the connection is wanted: one that was lost while unused has been replaced.
+                await connection.commit()
                 version = await self._look_at_server(connection, findings)
                 findings.append(_schema(schema))
                 if not schema.pending:

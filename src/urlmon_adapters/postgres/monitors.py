@@ -23,23 +23,26 @@ from urlmon.errors import AlreadyExistsError, ConflictError, LimitExceededError,
 from urlmon.ports import MonitorRepo
 from urlmon_adapters.postgres._database import Connection, Database
 from urlmon_adapters.postgres._errors import STORE, violated
+from urlmon_adapters.postgres._repeats import repeatable
 from urlmon_adapters.postgres._rows import (
     GET_MONITOR,
     SELECT_MONITORS,
     fetch_all,
     fetch_one,
     get_monitor,
+    get_row,
     monitor_from,
     monitor_values,
     tenant_limits,
 )
 
-# Whoever adds a monitor of the tenant waits here; writers of other rows that refer to it do not.
+# Whoever adds or removes a monitor of the tenant waits here, as it is counted there; writers of
+# other rows that refer to it do not.
 _LOCK_TENANT: Final = """
-SELECT max_monitors, shortest_interval_seconds FROM tenants WHERE id = %(tenant_id)s
+SELECT max_monitors, shortest_interval_seconds, monitor_count FROM tenants
+WHERE id = %(tenant_id)s AND removed_in IS NULL
 FOR NO KEY UPDATE
 """
-_COUNT: Final = "SELECT count(*) AS monitors FROM monitors WHERE tenant_id = %(tenant_id)s"
 _LOCK_CHANNELS: Final = """
 SELECT id FROM notification_channels
 WHERE tenant_id = %(tenant_id)s AND id = ANY(%(channel_ids)s)
@@ -54,19 +57,19 @@ WHERE m.tenant_id = %(tenant_id)s AND m.id = %(id)s
 FOR NO KEY UPDATE OF m
 """
 _GET_MANY: Final = SELECT_MONITORS + "WHERE m.tenant_id = %(tenant_id)s AND m.id = ANY(%(ids)s)"
-_LIST: Final = (
-    SELECT_MONITORS
-    + """
+# A filter is an index in the order of monitors, or of these; of an OR the planner would make none.
+_WITH_TAG: Final = """
+JOIN monitor_tags g ON g.tenant_id = m.tenant_id AND g.monitor_id = m.id AND g.tag = %(tag)s
+"""
+_WITH_CHANNEL: Final = """
+JOIN monitor_channels n
+    ON n.tenant_id = m.tenant_id AND n.monitor_id = m.id AND n.channel_id = %(channel_id)s
+"""
+_PAGE: Final = """
 WHERE m.tenant_id = %(tenant_id)s AND m.id > %(after)s
     AND (%(enabled)s::boolean IS NULL OR m.enabled = %(enabled)s)
-    AND (%(tag)s::text IS NULL OR %(tag)s = ANY(m.tags))
-    AND (%(channel_id)s::uuid IS NULL OR EXISTS (
-        SELECT FROM monitor_channels c
-        WHERE c.tenant_id = m.tenant_id AND c.monitor_id = m.id AND c.channel_id = %(channel_id)s
-    ))
 ORDER BY m.id LIMIT %(count)s
 """
-)
 _ADD: Final = """
 INSERT INTO monitors (
     tenant_id, id, name, url, method, headers, body, expected_statuses, interval_seconds,
@@ -101,6 +104,7 @@ DELETE FROM monitor_channels WHERE tenant_id = %(tenant_id)s AND monitor_id = %(
 _REMOVE: Final = "DELETE FROM monitors WHERE tenant_id = %(tenant_id)s AND id = %(id)s"
 
 
+@repeatable
 class PostgresMonitorRepo(MonitorRepo):
     """Keeps monitors in the tables `monitors` and `monitor_channels`."""
 
@@ -124,8 +128,7 @@ class PostgresMonitorRepo(MonitorRepo):
                     return monitor
                 raise AlreadyExistsError(STORE, operation, entity="monitor", field="id")
             limits = tenant_limits(tenant)
-            count = await fetch_one(connection, _COUNT, values)
-            if count is None or count["monitors"] >= limits.max_monitors:
+            if tenant["monitor_count"] >= limits.max_monitors:
                 raise LimitExceededError(
                     STORE, operation, limit_name="max_monitors", limit=str(limits.max_monitors)
                 )
@@ -173,8 +176,11 @@ class PostgresMonitorRepo(MonitorRepo):
             "after": after,
             "count": limit + 1,
         }
+        with_tag = "" if tag is None else _WITH_TAG
+        with_channel = "" if channel_id is None else _WITH_CHANNEL
+        query = SELECT_MONITORS + with_tag + with_channel + _PAGE
         async with self._database.tenant("MonitorRepo.list", tenant_id) as connection:
-            rows = await fetch_all(connection, _LIST, values)
+            rows = await fetch_all(connection, query, values)
         monitors = [monitor_from(row, "MonitorRepo.list") for row in rows]
         return page_of(monitors, limit, scope, lambda monitor: (monitor.id,))
 
@@ -220,17 +226,17 @@ class PostgresMonitorRepo(MonitorRepo):
 
     async def remove(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         async with self._database.tenant("MonitorRepo.remove", tenant_id) as connection:
-            await connection.execute(_REMOVE, {"tenant_id": tenant_id, "id": monitor_id})
+            values = {"tenant_id": tenant_id, "id": monitor_id}
+            if await fetch_one(connection, _LOCK_TENANT, values) is not None:
+                await connection.execute(_REMOVE, values)
 
 
 async def _lock(
     connection: Connection, tenant_id: TenantId, monitor_id: MonitorId, operation: str
 ) -> DictRow:
     """Keep others from changing a monitor; return the row of its tenant's limits."""
-    row = await fetch_one(connection, _LOCK, {"tenant_id": tenant_id, "id": monitor_id})
-    if row is None:
-        raise NotFoundError(STORE, operation, entity="monitor", key=str(monitor_id))
-    return row
+    values = {"tenant_id": tenant_id, "id": monitor_id}
+    return await get_row(connection, _LOCK, values, operation, "monitor")
 
 
 async def _lock_channels(connection: Connection, values: Mapping[str, Any]) -> ChannelId | None:

@@ -27,6 +27,7 @@ from urlmon.domain.statistics import (
 )
 from urlmon.ports import CheckStatistics
 from urlmon_adapters.postgres._database import Database
+from urlmon_adapters.postgres._repeats import repeatable
 from urlmon_adapters.postgres._rows import fetch_all, reading
 
 # percentile_disc takes the value at position ceil(p * n), in double precision: the nearest rank
@@ -84,6 +85,7 @@ ORDER BY monitor_id, error_kind, scheduled_at DESC, location
 _USAGE: Final = "SELECT " + _PART + ", count(*) AS checks" + _OF_TENANT + "GROUP BY part"
 
 
+@repeatable
 class PostgresCheckStatistics(CheckStatistics):
     """Sums up the table `check_results`."""
 

@@ -14,7 +14,7 @@ _GUARDED: Final = """
 WITH home AS (SELECT relnamespace AS oid FROM pg_class WHERE oid = to_regclass('tenants')),
 guarded AS (
     SELECT c.oid, c.relispartition, c.relrowsecurity, c.relacl, a.attnum AS key_number,
-        '(' || a.attname || ' = ( SELECT current_tenant() AS current_tenant))' AS of_tenant
+        '(' || a.attname || ' = current_tenant())' AS of_tenant
     FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
     WHERE c.relnamespace = (SELECT oid FROM home) AND c.relkind IN ('r', 'p')
         AND a.attname = CASE c.oid WHEN to_regclass('tenants') THEN 'id' ELSE 'tenant_id' END

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, LiteralString
 
@@ -12,11 +13,18 @@ from urlmon.domain._validators import check_first_version, check_instant
 from urlmon.domain.ids import TenantId
 from urlmon.domain.pages import Page, check_page_size, ids_after, page_of
 from urlmon.domain.tenants import Tenant, TenantStatus, is_slug
-from urlmon.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
+from urlmon.errors import AlreadyExistsError, ConflictError, UnavailableError
 from urlmon.ports import TenantRepo
 from urlmon_adapters.postgres._database import Connection, Database
 from urlmon_adapters.postgres._errors import STORE, violated
-from urlmon_adapters.postgres._rows import fetch_all, fetch_one, tenant_from, tenant_values
+from urlmon_adapters.postgres._repeats import repeatable
+from urlmon_adapters.postgres._rows import (
+    fetch_all,
+    fetch_one,
+    get_row,
+    tenant_from,
+    tenant_values,
+)
 
 _LIST_SCOPE: Final = ("tenants",)
 
@@ -29,14 +37,16 @@ INSERT INTO tenants (
 ) ON CONFLICT DO NOTHING
 """
 _IN_THE_WAY: Final = """
-SELECT * FROM tenants WHERE id = %(id)s OR slug = %(slug)s ORDER BY id = %(id)s DESC LIMIT 1
+SELECT * FROM tenants
+WHERE (id = %(id)s OR slug = %(slug)s) AND removed_in IS NULL
+ORDER BY id = %(id)s DESC LIMIT 1
 """
-_GET: Final = "SELECT * FROM tenants WHERE id = %(id)s"
+_GET: Final = "SELECT * FROM tenants WHERE id = %(id)s AND removed_in IS NULL"
 _LOCK: Final = _GET + " FOR NO KEY UPDATE"
-_FIND: Final = "SELECT * FROM tenants WHERE slug = %(slug)s"
+_FIND: Final = "SELECT * FROM tenants WHERE slug = %(slug)s AND removed_in IS NULL"
 _LIST: Final = """
 SELECT * FROM tenants
-WHERE id > %(after)s AND (%(status)s::text IS NULL OR status = %(status)s)
+WHERE id > %(after)s AND (%(status)s::text IS NULL OR status = %(status)s) AND removed_in IS NULL
 ORDER BY id LIMIT %(count)s
 """
 _UPDATE: Final = """
@@ -46,9 +56,19 @@ UPDATE tenants SET
     version = %(version)s
 WHERE id = %(id)s
 """
-_REMOVE: Final = "DELETE FROM tenants WHERE id = %(id)s"
+_REMOVE: Final = """
+UPDATE tenants SET removed_in = pg_current_xact_id() WHERE id = %(id)s AND removed_in IS NULL
+"""
+# What the sweep would do, where the id is wanted again before it is done.
+_LOCK_REMOVED: Final = """
+SELECT id FROM tenants WHERE id = %(id)s AND removed_in IS NOT NULL FOR UPDATE
+"""
+# First, as monitors keep the place of the removal in the change feed while the tenant is there.
+_CLEAR_MONITORS: Final = "DELETE FROM monitors WHERE tenant_id = %(id)s"
+_CLEAR: Final = "DELETE FROM tenants WHERE id = %(id)s"
 
 
+@repeatable
 class PostgresTenantRepo(TenantRepo):
     """Keeps tenants in the table `tenants`."""
 
@@ -62,7 +82,7 @@ class PostgresTenantRepo(TenantRepo):
         check_first_version(tenant.version)
         values = tenant_values(tenant)
         async with self._database.everyone(operation) as connection:
-            if (await connection.execute(_ADD, values)).rowcount:
+            if await _added(connection, values):
                 return tenant
             row = await fetch_one(connection, _IN_THE_WAY, values)
         if row is None:
@@ -136,10 +156,19 @@ class PostgresTenantRepo(TenantRepo):
             await connection.execute(_REMOVE, {"id": tenant_id})
 
 
+async def _added(connection: Connection, values: Mapping[str, object]) -> bool:
+    """Insert a tenant; say whether nothing with its id or slug was in the way."""
+    if (await connection.execute(_ADD, values)).rowcount:
+        return True
+    if await fetch_one(connection, _LOCK_REMOVED, values) is None:
+        return False
+    await connection.execute(_CLEAR_MONITORS, values)
+    await connection.execute(_CLEAR, values)
+    return (await connection.execute(_ADD, values)).rowcount == 1
+
+
 async def _one(
     connection: Connection, query: LiteralString, tenant_id: TenantId, operation: str
 ) -> Tenant:
-    row = await fetch_one(connection, query, {"id": tenant_id})
-    if row is None:
-        raise NotFoundError(STORE, operation, entity="tenant", key=str(tenant_id))
+    row = await get_row(connection, query, {"id": tenant_id}, operation, "tenant")
     return tenant_from(row, operation)

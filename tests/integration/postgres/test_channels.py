@@ -229,7 +229,7 @@ async def test_rows_that_are_no_channels(
         await execute(
             postgres_pool, f"ALTER TABLE notification_channels DROP CONSTRAINT {constraint}"
         )
-    await execute(postgres_pool, f"UPDATE notification_channels SET {column} = {value}")  # noqa: S608 - literals of this test
+    await execute(postgres_pool, f"UPDATE notification_channels SET {column} = {value}")
     for call in (
         stores.channels.get(tenant.id, channel.id),
         stores.channels.reveal(tenant.id, channel.id),

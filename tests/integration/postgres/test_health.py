@@ -61,6 +61,7 @@ async def test_a_fresh_database_is_well(postgres_url: str) -> None:
         "migrations",
         "partitions",
         "default partition",
+        "row-level security",
         "pool",
     ]
     assert re.fullmatch(r"\d+\.\d ms", details["round trip"])
@@ -107,6 +108,21 @@ async def test_few_partitions_are_a_warning(
     assert len(found.problems) == months - 1
 
 
+async def test_a_gap_ends_what_lies_ahead(postgres_pool: Pool, postgres_url: str) -> None:
+    """Partitions beyond a month that has none help nobody when that month comes."""
+    async with postgres_pool.connection() as connection:
+        rows = await connection.execute(
+            "SELECT partition::text FROM check_result_partitions()"
+            " WHERE from_at > now() ORDER BY from_at"
+        )
+        for (name,) in (await rows.fetchall())[:2]:
+            await connection.execute(f"ALTER TABLE check_results DETACH PARTITION {name}".encode())
+            found = await health_of(postgres_url)
+            assert found.status is HealthStatus.WARN
+            assert dict(found.details)["partitions"] == "0 months ahead"
+            assert "urlmon partitions ensure" in found.problems[0]
+
+
 async def test_rows_without_a_month_are_a_warning(postgres_pool: Pool, postgres_url: str) -> None:
     """What the default partition took is to be moved to a month of its own."""
     now = datetime.now(UTC)
@@ -117,7 +133,7 @@ async def test_rows_without_a_month_are_a_warning(postgres_pool: Pool, postgres_
     await store.record([a_result(TenantId.new(), MonitorId.new(), scheduled_at=old)])
     found = await health_of(postgres_url)
     assert found.status is HealthStatus.WARN
-    assert [problem for problem in found.problems if "create_monthly_partition" in problem]
+    assert [problem for problem in found.problems if "urlmon partitions ensure" in problem]
     async with postgres_pool.connection() as connection:
         await connection.execute("SELECT create_monthly_partition(%s)", [old.date()])
     assert (await health_of(postgres_url)).status is HealthStatus.PASS

@@ -194,3 +194,25 @@ async def test_a_suspension_reaches_a_new_monitor(
             await asyncio.sleep(0.005)
             told += (await stores.directory.changes()).items
     assert [change.monitor for change in told] == [None]
+
+
+async def test_what_touches_many_monitors_takes_turns(
+    postgres_relational: RelationalStores, postgres_pool: Pool
+) -> None:
+    """A new status and the removal of a channel, which change many rows, wait at their tenant."""
+    stores = postgres_relational
+    tenant = await stores.tenants.add(a_tenant())
+    channel = await stores.channels.add(tenant.id, a_channel(tenant.id))
+    monitor = a_monitor(tenant.id, channel_ids=(channel.id,))
+    await stores.monitors.add(tenant.id, monitor)
+    answers = await _meeting(
+        postgres_pool,
+        "tenants",
+        [
+            stores.channels.remove(tenant.id, channel.id),
+            stores.tenants.set_status(tenant.id, status=TenantStatus.SUSPENDED, at=_LATER),
+            stores.monitors.remove(tenant.id, monitor.id),
+        ],
+    )
+    assert not any(isinstance(answer, BaseException) for answer in answers)
+    assert (await stores.monitors.list(tenant.id)).items == ()

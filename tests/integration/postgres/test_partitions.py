@@ -107,6 +107,40 @@ def test_rows_move_from_the_default_partition(db: Connection) -> None:
     assert db.execute("SELECT * FROM check_results ORDER BY scheduled_at").fetchall() == everything
 
 
+def test_rows_of_all_months_move_from_the_default_partition(db: Connection) -> None:
+    """Without an argument the months of rows in the default partition are made, too."""
+    db.execute(INSERT, [["2020-04-30T23:59:59.999999Z", "2020-04-01T00:00:00Z"]])
+    db.execute(INSERT, [["2020-06-01T00:00:00Z"]])
+    assert call(db, "SELECT create_monthly_partition()") == [
+        "check_results_2020_04",
+        "check_results_2020_06",
+    ]
+    assert db.execute(PLACES).fetchall() == [
+        ("check_results_2020_04", 2),
+        ("check_results_2020_06", 1),
+    ]
+
+
+def test_instants_without_a_month(db: Connection) -> None:
+    """What can have no month stays in the default partition, and hinders nothing."""
+    strange = ["-infinity", "1950-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "10000-01-01T00:00:00Z"]
+    db.execute(INSERT, [[*strange, "20000-01-01T00:00:00Z", "infinity", "1970-01-31T00:00:00Z"]])
+    assert call(db, "SELECT create_monthly_partition()") == ["check_results_1970_01"]
+    assert call(db, "SELECT months_in_default()::text") == ["-infinity", "10000-01-01"]
+    assert call(db, "SELECT create_monthly_partition('2020-05-15')") == ["check_results_2020_05"]
+    assert db.execute(PLACES).fetchall() == [
+        ("check_results_1970_01", 1),
+        ("check_results_default", 6),
+    ]
+
+
+@pytest.mark.parametrize("day", ["infinity", "-infinity", "1969-12-31", "9999-01-01"])
+def test_a_day_without_a_month_is_refused(db: Connection, day: str) -> None:
+    """Only months of 1970 to 9998 can be made."""
+    with pytest.raises(errors.InvalidParameterValue, match="1970 to 9998"):
+        db.execute("SELECT create_monthly_partition(%s::date)", [day])
+
+
 def test_partitions_are_like_the_table(db: Connection) -> None:
     """A partition made has the indexes, the checks and the owner of the table."""
     db.execute("SELECT create_monthly_partition('2020-05-15')")
@@ -119,8 +153,33 @@ def test_partitions_are_like_the_table(db: Connection) -> None:
     """
     made = db.execute(described, ["check_results_2020_05"]).fetchone()
     assert made == db.execute(described, ["check_results"]).fetchone()
+
+
+def test_partitions_are_protected(db: Connection) -> None:
+    """A partition made has the row security of the table, and nobody but the owner may touch it."""
+    db.execute("SELECT create_monthly_partition('2020-05-15')")
+    described = """
+        SELECT c.relrowsecurity, c.relacl::text, (
+            SELECT array_agg((polname, polcmd, polroles, pg_get_expr(polqual, polrelid),
+                pg_get_expr(polwithcheck, polrelid))::text ORDER BY polname)
+            FROM pg_policy WHERE polrelid = c.oid
+        ) FROM pg_class AS c WHERE c.oid = %s::regclass
+    """
+    made = db.execute(described, ["check_results_2020_05"]).fetchone()
+    parent = db.execute(described, ["check_results"]).fetchone()
     assert made is not None
-    assert made[1] == 3
+    assert parent is not None
+    assert made == (True, None, parent[2])
+    assert len(parent[2]) == 2  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_taken(db: Connection) -> None:
+    """A month that was detached keeps its name and rows; the one made anew gets another name."""
+    db.execute("SELECT create_monthly_partition('2020-05-15')")
+    db.execute(INSERT, [["2020-05-02T00:00:00Z"]])
+    db.execute("ALTER TABLE check_results DETACH PARTITION check_results_2020_05")
+    assert call(db, "SELECT create_monthly_partition('2020-05-15')") == ["check_results_2020_05_"]
+    assert call(db, "SELECT count(*) FROM check_results_2020_05") == [1]
 
 
 def test_it_works_without_a_default_partition(db: Connection) -> None:
@@ -190,7 +249,9 @@ def test_names_decide_nothing(db: Connection) -> None:
     assert len(db.execute(PARTITIONS).fetchall()) == 4
 
 
-@pytest.mark.parametrize("keep", ["NULL", "'0 days'", "'-90 days'", "'23 hours'"])
+@pytest.mark.parametrize(
+    "keep", ["NULL", "'0 days'", "'-90 days'", "'23 hours'", "'-12 months 362 days'"]
+)
 def test_a_limit_that_is_no_limit_is_refused(db: Connection, keep: str) -> None:
     """Nothing is dropped for a limit below a day."""
     db.execute("SELECT create_monthly_partition('2020-05-15')")
@@ -225,37 +286,110 @@ def test_a_clock_that_stays_is_believed(db: Connection) -> None:
     assert call(db, "SELECT drop_old_partitions()") == ["check_results_2020_05"]
 
 
-@pytest.mark.parametrize(
-    "function", ["create_monthly_partition('2020-06-15')", "drop_old_partitions()"]
-)
-def test_a_busy_table_is_no_success(db: Connection, postgres_url: str, function: str) -> None:
-    """While others hold a lock the call fails, has changed nothing, and lets them all work."""
+def test_a_clock_that_was_forgotten_is_not_believed(db: Connection) -> None:
+    """Where nothing is known of the clock, as after a partial restore, nothing is dropped."""
     db.execute("SELECT create_monthly_partition('2020-05-15')")
-    before = db.execute(PARTITIONS).fetchall()
-    with psycopg.connect(postgres_url) as reader:
-        reader.execute("SELECT count(*) FROM check_results")
-        with pytest.raises(errors.LockNotAvailable, match="stayed locked"):
-            db.execute(f"SELECT {function}".encode())
-        assert db.execute(PARTITIONS).fetchall() == before
-    assert len(call(db, f"SELECT {function}")) == 1
+    db.execute("DELETE FROM partition_clock")
+    assert call(db, "SELECT drop_old_partitions()") == []
+    assert call(db, "SELECT count(*) FROM partition_clock") == [1]
+    assert call(db, "SELECT drop_old_partitions()") == []
 
 
-async def test_writers_hardly_wait(postgres_url: str) -> None:
-    """While upkeep waits for a long read, a write waits for it 50 ms and not seconds."""
+def test_a_year_at_most_is_dropped_at_once(db: Connection) -> None:
+    """However many months are old, a call that makes all others wait is short."""
+    for number in range(14):
+        db.execute("SELECT create_monthly_partition(%s::date)", [f"20{10 + number}-01-01"])
+    assert len(call(db, "SELECT drop_old_partitions()")) == 12
+    assert call(db, "SELECT drop_old_partitions()") == [
+        "check_results_2022_01",
+        "check_results_2023_01",
+    ]
+
+
+CREATE = "SELECT create_monthly_partition('2020-06-15')"
+DROP = "SELECT drop_old_partitions()"
+READ = "SELECT count(*) FROM check_results"
+LOCK = "LOCK TABLE ONLY check_results_2020_05 IN ACCESS SHARE MODE"
+
+
+@pytest.mark.parametrize(("function", "hold"), [(CREATE, READ), (DROP, READ), (DROP, LOCK)])
+async def test_a_busy_table_is_no_success(postgres_url: str, function: str, hold: str) -> None:
+    """While others hold a lock the call fails and has changed nothing; nobody waits behind it."""
     connect = psycopg.AsyncConnection.connect
     async with (
-        await connect(postgres_url) as reader,
+        await connect(postgres_url) as holder,
         await connect(postgres_url, autocommit=True) as upkeep,
-        await connect(postgres_url, autocommit=True) as writer,
+        await connect(postgres_url, autocommit=True) as other,
     ):
         await upkeep.execute("SELECT create_monthly_partition('2020-05-15')")
-        await reader.execute("SELECT count(*) FROM check_results")
-        dropping = asyncio.create_task(upkeep.execute("SELECT drop_old_partitions()"))
-        await writer.execute("SET statement_timeout = '1s'")
-        written = 0
-        while not dropping.done():
-            await writer.execute(INSERT, [[datetime.now(UTC)]])
-            written += 1
+        before = await (await other.execute(PARTITIONS)).fetchall()
+        await holder.execute(hold.encode())
+        # Whoever waited longer would fail: the calls below wait for 50 ms, and again and again.
+        await other.execute("SET lock_timeout = '200ms'")
+        failing = asyncio.create_task(upkeep.execute(function.encode()))
+        turns = 0
+        while not failing.done():
+            await other.execute(INSERT, [[str(datetime.now(UTC)), "2020-05-05Z", "2020-07-07Z"]])
+            await other.execute(READ.encode())
+            turns += 1
+        with pytest.raises(errors.LockNotAvailable, match="stayed locked"):
+            await failing
+        assert turns > 5
+        assert await (await other.execute(PARTITIONS)).fetchall() == before
+        await holder.rollback()
+        done = await upkeep.execute(function.encode())
+        assert len(await done.fetchall()) == 1
+
+
+def test_readers_go_on_while_rows_are_moved(db: Connection, postgres_url: str) -> None:
+    """However long it takes to fill a new partition, all rows can be read where they were."""
+    db.execute(INSERT, [["2020-05-05Z"]])
+    with psycopg.connect(postgres_url) as upkeep:
+        moving = upkeep.execute("SELECT prepare_partition('2020-05-01')")
+        assert moving.fetchall() == [("check_results_2020_05",)]
+        db.execute("SET lock_timeout = '200ms'")
+        assert db.execute(PLACES).fetchall() == [("check_results_default", 1)]
+        db.execute(INSERT, [[str(datetime.now(UTC))]])
         with pytest.raises(errors.LockNotAvailable):
-            await dropping
-    assert written > 20
+            db.execute(INSERT, [["2020-05-06Z"]])
+
+
+AS_SERVICE = "SET LOCAL ROLE urlmon_service"
+
+
+def test_a_login_without_rights_of_its_own(postgres_service_url: str) -> None:
+    """In the role of the services the functions can be called, and only in it."""
+    with psycopg.connect(postgres_service_url) as db:
+        db.execute(AS_SERVICE)
+        db.execute(INSERT, [["2020-05-15T00:00:00Z"]])
+        assert call(db, "SELECT create_monthly_partition()") == ["check_results_2020_05"]
+        assert call(db, "SELECT drop_old_partitions()") == ["check_results_2020_05"]
+        db.commit()
+        for function in ("create_monthly_partition", "drop_old_partitions", "months_in_default"):
+            with pytest.raises(errors.InsufficientPrivilege):
+                db.execute(f"SELECT {function}()".encode())
+            db.rollback()
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE {}", "SELECT * FROM {}", "DELETE FROM {}"])
+def test_the_role_has_the_functions_only(
+    db: Connection, postgres_service_url: str, statement: str
+) -> None:
+    """The role that may call them can do nothing else to a partition."""
+    db.execute("SELECT create_monthly_partition('2020-05-15')")
+    with psycopg.connect(postgres_service_url) as service:
+        service.execute(AS_SERVICE)
+        with pytest.raises(errors.InsufficientPrivilege):
+            service.execute(statement.format("check_results_2020_05").encode())
+
+
+def test_a_caller_cannot_slip_in_tables(postgres_service_url: str) -> None:
+    """Temporary tables with the names of ours are not taken for them."""
+    with psycopg.connect(postgres_service_url) as db:
+        db.execute("CREATE TEMPORARY TABLE check_results (scheduled_at timestamptz)")
+        db.execute("CREATE TEMPORARY TABLE partition_clock (only_row boolean)")
+        db.execute(AS_SERVICE)
+        assert call(db, "SELECT create_monthly_partition('2020-05-15')") == [
+            "check_results_2020_05"
+        ]
+        assert call(db, "SELECT drop_old_partitions()") == ["check_results_2020_05"]
