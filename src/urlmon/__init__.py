@@ -41,6 +41,9 @@ if TYPE_CHECKING:
         Phases,
         Refusal,
     )
+    from urlmon.domain.counters import (
+        FailureCount,
+    )
     from urlmon.domain.directory import (
         MonitorChange,
     )
@@ -71,6 +74,10 @@ if TYPE_CHECKING:
     )
     from urlmon.domain.secrets import (
         Secret,
+    )
+    from urlmon.domain.sessions import (
+        Login,
+        Session,
     )
     from urlmon.domain.statistics import (
         DailyBar,
@@ -131,6 +138,7 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "ErrorKind",
+    "FailureCount",
     "FailureGroup",
     "Fate",
     "HealthReport",
@@ -140,6 +148,7 @@ __all__ = [
     "LeaseLostError",
     "LimitExceededError",
     "LocationState",
+    "Login",
     "Method",
     "MigrationError",
     "Monitor",
@@ -155,6 +164,7 @@ __all__ = [
     "Refusal",
     "ResponseTimes",
     "Secret",
+    "Session",
     "Statistics",
     "StatusRange",
     "StoreError",
@@ -175,6 +185,7 @@ _MODULES = (
     "urlmon.domain.alerts",
     "urlmon.domain.channels",
     "urlmon.domain.check_results",
+    "urlmon.domain.counters",
     "urlmon.domain.directory",
     "urlmon.domain.health",
     "urlmon.domain.ids",
@@ -183,6 +194,7 @@ _MODULES = (
     "urlmon.domain.pages",
     "urlmon.domain.periods",
     "urlmon.domain.secrets",
+    "urlmon.domain.sessions",
     "urlmon.domain.statistics",
     "urlmon.domain.tenants",
     "urlmon.domain.transitions",

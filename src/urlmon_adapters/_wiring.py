@@ -6,11 +6,14 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Final
 
 from redis.asyncio.connection import ConnectionPool
 
 from urlmon.errors import ConfigurationError
 from urlmon.ports import CheckResultStore, CheckStatistics, Clock, HealthCheck
+from urlmon.services.repeating import repeating
+from urlmon.services.sweep import Sweep
 from urlmon_adapters.influx import (
     Influx,
     InfluxCheckResultStore,
@@ -22,6 +25,7 @@ from urlmon_adapters.postgres import (
     Database,
     Keyring,
     Migrations,
+    PartitionKeeper,
     Pool,
     PostgresCheckResultStore,
     PostgresCheckStatistics,
@@ -32,6 +36,8 @@ from urlmon_adapters.postgres import (
 from urlmon_adapters.redis import Keys, RedisClient, RedisHealthCheck
 from urlmon_adapters.redis import build_pool as build_redis_pool
 from urlmon_adapters.settings import Settings
+
+_BETWEEN_SWEEPS: Final = timedelta(minutes=1)
 
 _log = logging.getLogger("urlmon.container")
 
@@ -122,6 +128,8 @@ async def opened(
     influxdb: Callable[[], Influx],
     redis: Callable[[], RedisClient],
     migrations: Callable[[], Migrations],
+    partitions: Callable[[], PartitionKeeper],
+    sweep: Callable[[], Sweep],
 ) -> AsyncIterator[None]:
     """Open every store in order; close what was opened in reverse, whatever fails."""
     async with AsyncExitStack() as stack:
@@ -141,4 +149,8 @@ async def opened(
         stack.push_async_callback(client.aclose)
         await client.read("open", ("PING",))
         _log.info("all stores are open")
+        if settings.migrate != "off":  # who looks away from the schema leaves it alone, too
+            await stack.enter_async_context(partitions().running(retention(settings)))
+            sweeping = repeating(sweep().run, name="sweep", every=_BETWEEN_SWEEPS)
+            await stack.enter_async_context(sweeping)
         yield

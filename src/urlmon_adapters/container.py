@@ -22,17 +22,24 @@ from redis.asyncio.connection import ConnectionPool
 from urlmon.ports import (
     AlertRepo,
     AlertStateCache,
+    Cache,
     ChannelRepo,
     CheckResultStore,
     CheckStatistics,
     Clock,
+    DenyList,
+    FailureCounters,
     HealthCheck,
     Locks,
     MonitorDirectory,
     MonitorRepo,
+    Removals,
+    Schedule,
+    SessionStore,
     TenantRepo,
     TransitionOutbox,
 )
+from urlmon.services.sweep import Sweep
 from urlmon_adapters import _wiring
 from urlmon_adapters.clock import SystemClock
 from urlmon_adapters.influx import Influx
@@ -40,17 +47,24 @@ from urlmon_adapters.postgres import (
     Database,
     Keyring,
     Migrations,
+    PartitionKeeper,
     Pool,
     PostgresAlertRepo,
     PostgresChannelRepo,
     PostgresMonitorDirectory,
     PostgresMonitorRepo,
+    PostgresRemovals,
     PostgresTenantRepo,
 )
 from urlmon_adapters.redis import (
     RedisAlertStateCache,
+    RedisCache,
     RedisClient,
+    RedisDenyList,
+    RedisFailureCounters,
     RedisLocks,
+    RedisSchedule,
+    RedisSessionStore,
     RedisTransitionOutbox,
 )
 from urlmon_adapters.settings import Settings
@@ -72,9 +86,16 @@ class PersistencePorts(containers.DeclarativeContainer):
         CheckResultStore
     )
     statistics: providers.Provider[CheckStatistics] = providers.AbstractSingleton(CheckStatistics)
+    removals: providers.Provider[Removals] = providers.AbstractSingleton(Removals)
+    sweep: providers.Provider[Sweep] = providers.AbstractSingleton(Sweep)
     alert_state: providers.Provider[AlertStateCache] = providers.AbstractSingleton(AlertStateCache)
     outbox: providers.Provider[TransitionOutbox] = providers.AbstractSingleton(TransitionOutbox)
     locks: providers.Provider[Locks] = providers.AbstractSingleton(Locks)
+    schedule: providers.Provider[Schedule] = providers.AbstractSingleton(Schedule)
+    cache: providers.Provider[Cache] = providers.AbstractSingleton(Cache)
+    counters: providers.Provider[FailureCounters] = providers.AbstractSingleton(FailureCounters)
+    sessions: providers.Provider[SessionStore] = providers.AbstractSingleton(SessionStore)
+    deny_list: providers.Provider[DenyList] = providers.AbstractSingleton(DenyList)
     health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Object[
         tuple[HealthCheck, ...]
     ](())
@@ -93,6 +114,7 @@ class PersistenceContainer(PersistencePorts):
         influxdb: The InfluxDB client; raises `ConfigurationError` where there are no settings.
         redis: The Redis client.
         migrations: Applies and examines migrations, on connections of its own.
+        partitions: Makes, drops and lists the partitions of check results.
     """
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
@@ -111,6 +133,9 @@ class PersistenceContainer(PersistencePorts):
     migrations: providers.Provider[Migrations] = providers.Singleton(_wiring.migrations, settings)
 
     _database: providers.Provider[Database] = providers.Singleton(Database, pool)
+    partitions: providers.Provider[PartitionKeeper] = providers.Singleton(
+        PartitionKeeper, _database, clock
+    )
     _keyring: providers.Provider[Keyring] = providers.Singleton(_wiring.keyring, settings)
     tenants: providers.Provider[TenantRepo] = providers.Singleton(PostgresTenantRepo, _database)
     monitors: providers.Provider[MonitorRepo] = providers.Singleton(PostgresMonitorRepo, _database)
@@ -131,6 +156,10 @@ class PersistenceContainer(PersistencePorts):
     statistics: providers.Provider[CheckStatistics] = providers.Singleton(
         _wiring.statistics, settings, database=_database, influxdb=influxdb.provider
     )
+    removals: providers.Provider[Removals] = providers.Singleton(PostgresRemovals, _database)
+    sweep: providers.Provider[Sweep] = providers.Singleton(
+        Sweep, removals, check_results, clock, grace=retention
+    )
     alert_state: providers.Provider[AlertStateCache] = providers.Singleton(
         RedisAlertStateCache, _redis_client
     )
@@ -138,6 +167,15 @@ class PersistenceContainer(PersistencePorts):
         RedisTransitionOutbox, _redis_client
     )
     locks: providers.Provider[Locks] = providers.Singleton(RedisLocks, _redis_client)
+    schedule: providers.Provider[Schedule] = providers.Singleton(RedisSchedule, _redis_client)
+    cache: providers.Provider[Cache] = providers.Singleton(RedisCache, _redis_client)
+    counters: providers.Provider[FailureCounters] = providers.Singleton(
+        RedisFailureCounters, _redis_client
+    )
+    sessions: providers.Provider[SessionStore] = providers.Singleton(
+        RedisSessionStore, _redis_client
+    )
+    deny_list: providers.Provider[DenyList] = providers.Singleton(RedisDenyList, _redis_client)
     health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Singleton(
         _wiring.health_checks,
         settings,
@@ -154,6 +192,8 @@ class PersistenceContainer(PersistencePorts):
         influxdb=influxdb.provider,
         redis=_redis_client.provider,
         migrations=migrations.provider,
+        partitions=partitions.provider,
+        sweep=sweep.provider,
     )
 
 
@@ -162,8 +202,9 @@ async def running(container: C) -> AsyncIterator[C]:
     """Start a container, and stop it when the block ends.
 
     A start connects to every store and then, as `URLMON_MIGRATE` says, applies pending migrations,
-    refuses a schema that does not fit, or does not look.  If it fails, nothing is left open.  A
-    stop closes everything, in reverse, also where one of them fails to close.
+    refuses a schema that does not fit, or does not look.  If it fails, nothing is left open.  Until
+    the stop, partitions are kept and what was removed is swept in the background, but not where it
+    does not look.  A stop closes everything, in reverse, also where one of them fails to close.
 
     Raises:
         UnavailableError: A store cannot be reached.

@@ -9,26 +9,39 @@ from dependency_injector import providers
 from urlmon.ports import (
     AlertRepo,
     AlertStateCache,
+    Cache,
     ChannelRepo,
     CheckResultStore,
     CheckStatistics,
+    DenyList,
+    FailureCounters,
     HealthCheck,
     Locks,
     MonitorDirectory,
     MonitorRepo,
+    Removals,
+    Schedule,
+    SessionStore,
     TenantRepo,
     TransitionOutbox,
 )
+from urlmon.services.sweep import Sweep
 from urlmon.testing.alert_state import InMemoryAlertStateCache
 from urlmon.testing.alerts import InMemoryAlertRepo
+from urlmon.testing.cache import InMemoryCache
 from urlmon.testing.channels import InMemoryChannelRepo
 from urlmon.testing.check_results import InMemoryCheckResultStore
 from urlmon.testing.clock import FakeClock
+from urlmon.testing.counters import InMemoryFailureCounters
+from urlmon.testing.deny_list import InMemoryDenyList
 from urlmon.testing.directory import InMemoryMonitorDirectory
 from urlmon.testing.health import InMemoryHealthCheck
 from urlmon.testing.locks import InMemoryLocks
 from urlmon.testing.monitors import InMemoryMonitorRepo
 from urlmon.testing.outbox import InMemoryTransitionOutbox
+from urlmon.testing.removals import InMemoryRemovals
+from urlmon.testing.schedule import InMemorySchedule
+from urlmon.testing.sessions import InMemorySessionStore
 from urlmon.testing.state import InMemoryState
 from urlmon.testing.statistics import InMemoryCheckStatistics
 from urlmon.testing.tenants import InMemoryTenantRepo
@@ -63,6 +76,10 @@ class InMemoryContainer(PersistencePorts):
     statistics: providers.Provider[CheckStatistics] = providers.Singleton(
         InMemoryCheckStatistics, state
     )
+    removals: providers.Provider[Removals] = providers.Singleton(InMemoryRemovals, state)
+    sweep: providers.Provider[Sweep] = providers.Singleton(
+        Sweep, removals, check_results, clock, grace=retention
+    )
     alert_state: providers.Provider[AlertStateCache] = providers.Singleton(
         InMemoryAlertStateCache, state
     )
@@ -70,6 +87,13 @@ class InMemoryContainer(PersistencePorts):
         InMemoryTransitionOutbox, state
     )
     locks: providers.Provider[Locks] = providers.Singleton(InMemoryLocks, state)
+    schedule: providers.Provider[Schedule] = providers.Singleton(InMemorySchedule, state)
+    cache: providers.Provider[Cache] = providers.Singleton(InMemoryCache, state)
+    counters: providers.Provider[FailureCounters] = providers.Singleton(
+        InMemoryFailureCounters, state
+    )
+    sessions: providers.Provider[SessionStore] = providers.Singleton(InMemorySessionStore, state)
+    deny_list: providers.Provider[DenyList] = providers.Singleton(InMemoryDenyList, state)
     health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Singleton(
         lambda state: tuple(
             InMemoryHealthCheck(state, name) for name in ("postgresql", "influxdb", "redis")

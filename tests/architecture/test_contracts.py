@@ -23,6 +23,11 @@ REAL = {
     "AlertStateCacheContract": {"Redis"},
     "TransitionOutboxContract": {"Redis"},
     "LocksContract": {"Redis"},
+    "CacheContract": {"Redis"},
+    "ScheduleContract": {"Redis"},
+    "DenyListContract": {"Redis"},
+    "FailureCountersContract": {"Redis"},
+    "SessionStoreContract": {"Redis"},
     "ClockContract": {"System"},
 }
 

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from urlmon.testing.contracts.alert_state import AlertStateCacheContract
+from urlmon.testing.contracts.cache import CacheContract
+from urlmon.testing.contracts.counters import FailureCountersContract
+from urlmon.testing.contracts.deny_list import DenyListContract
 from urlmon.testing.contracts.locks import LocksContract
 from urlmon.testing.contracts.outbox import TransitionOutboxContract
+from urlmon.testing.contracts.schedule import ScheduleContract
+from urlmon.testing.contracts.sessions import SessionStoreContract
 
 if TYPE_CHECKING:
     from urlmon.testing.contracts.stores import WorkingStores
@@ -29,4 +34,24 @@ class TestRedisTransitionOutbox(TransitionOutboxContract):
 
 
 class TestRedisLocks(LocksContract):
+    pass
+
+
+class TestRedisSchedule(ScheduleContract):
+    pass
+
+
+class TestRedisCache(CacheContract):
+    pass
+
+
+class TestRedisFailureCounters(FailureCountersContract):
+    pass
+
+
+class TestRedisSessionStore(SessionStoreContract):
+    pass
+
+
+class TestRedisDenyList(DenyListContract):
     pass

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
+from urlmon.domain.sessions import user_digest
 from urlmon.errors import InvalidValueError
 from urlmon_adapters.redis._keys import BUCKETS, Keys, bucket_of, bucket_order
 
 KEYS = Keys()
+TENANT = TenantId.new()
 NAMES = st.text(st.characters(exclude_characters="\x00", codec="utf-8"), min_size=1, max_size=20)
 HOSTILE = st.text("{}:%aA 2F*?[]\\\n", min_size=1, max_size=8) | NAMES
 
@@ -35,8 +37,14 @@ def test_names_never_meet(names: list[str]) -> None:
             KEYS.released(name),
             KEYS.claim(1, name),
             KEYS.settled(1, name),
+            KEYS.sessions(name),
+            *KEYS.denial(name)[1:],
+            KEYS.sessions(user_digest(TENANT, name)),
+            KEYS.checks(1, name),
+            *KEYS.cached(TENANT, name, "a"),
+            *KEYS.cached(TENANT, "a:" * 11, name)[1:],  # longer than any name
         )
-    ] + [key for bucket in range(BUCKETS) for key in KEYS.outbox(bucket)]
+    ] + [key for bucket in range(BUCKETS) for key in (*KEYS.outbox(bucket), *KEYS.schedule(bucket))]
     assert len(set(made)) == len(made)
 
 
@@ -44,23 +52,43 @@ def test_names_never_meet(names: list[str]) -> None:
 def test_names_stay_in_their_slot(name: str) -> None:
     """What one script touches is in one slot, whatever the name."""
     assert slot(KEYS.lock(name)) == slot(KEYS.fence(name))
+    assert len({slot(key) for key in KEYS.denial(name)}) == 1
     bucket = {slot(key) for key in KEYS.outbox(3)}
     assert {slot(KEYS.claim(3, name)), slot(KEYS.settled(3, name))} == bucket
+    generation = KEYS.generation(TENANT, name)
+    assert {slot(key) for key in KEYS.cached(TENANT, name, name)} == {slot(generation)}
+    assert {slot(KEYS.checks(3, name)), *map(slot, KEYS.schedule(3))} == bucket
 
 
 def test_a_monitor_is_in_the_slot_of_its_outbox() -> None:
-    """A state and the outbox that its transitions go to are in one slot; buckets are in many."""
+    """A state, the outbox of its transitions and the schedule are in one slot; buckets in many."""
     for _ in range(100):
         monitor_id = MonitorId.new()
         state = KEYS.alert_state(TenantId.new(), monitor_id)
         assert {slot(key) for key in KEYS.outbox(bucket_of(monitor_id))} == {slot(state)}
+        assert slot(KEYS.unscheduled(TenantId.new(), monitor_id)) == slot(state)
+        assert {slot(key) for key in KEYS.schedule(bucket_of(monitor_id))} == {slot(state)}
     assert len({slot(KEYS.outbox(bucket)[0]) for bucket in range(BUCKETS)}) == BUCKETS
+
+
+@given(st.lists(st.tuples(HOSTILE, HOSTILE), unique=True, min_size=2, max_size=10))
+def test_cached_values_never_meet(names: list[tuple[str, str]]) -> None:
+    """However alike tenants, namespaces and keys look, no key of one is a key of another."""
+    tenants = TENANT, TenantId.new()
+    made = [key for tenant in tenants for name in names for key in KEYS.cached(tenant, *name)[1:]]
+    made += {KEYS.generation(tenant, namespace) for tenant in tenants for namespace, _ in names}
+    assert len(set(made)) == len(made)
+    assert all(KEYS.cached(TENANT, *name)[0] == KEYS.generation(TENANT, name[0]) for name in names)
 
 
 def test_tenants_never_meet() -> None:
     """A state's key tells tenants and monitors apart."""
     one, other = TenantId.new(), MonitorId.new()
     assert KEYS.alert_state(one, other) != KEYS.alert_state(TenantId(other), MonitorId(one))
+    assert KEYS.failures(one, other) != KEYS.failures(TenantId(other), MonitorId(one))
+    assert user_digest(one, "ann") != user_digest(TenantId(other), "ann")
+    assert KEYS.unscheduled(one, other) != KEYS.unscheduled(TenantId(other), MonitorId(one))
+    assert KEYS.unscheduled(one, other) != KEYS.alert_state(one, other)
 
 
 def test_buckets_are_even() -> None:
@@ -104,7 +132,14 @@ def test_every_key_begins_with_the_namespace() -> None:
         keys.claim(0, "a"),
         keys.settled(0, "a"),
         keys.alert_state(TenantId.new(), MonitorId.new()),
+        keys.failures(TenantId.new(), MonitorId.new()),
+        keys.sessions("a"),
+        *keys.denial("a"),
         *keys.outbox(0),
+        *keys.cached(TENANT, "a", "b"),
+        keys.checks(0, "a"),
+        keys.unscheduled(TenantId.new(), MonitorId.new()),
+        *keys.schedule(0),
     )
     assert all(key.startswith("other:") for key in made)
     assert KEYS.lock("a") == "url-monitor:lock:{a}:lease"

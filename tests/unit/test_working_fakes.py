@@ -10,8 +10,12 @@ import pytest
 from tests.fixtures.working import in_memory
 from tests.fixtures.working_calls import TTL, Calls
 
+from urlmon.domain.caching import TURN, Entry
+from urlmon.domain.ids import TenantId
 from urlmon.errors import LeaseLostError, UnavailableError
+from urlmon.testing.cache import InMemoryCache
 from urlmon.testing.clock import NOON, FakeClock
+from urlmon.testing.contracts._cache_loads import Source
 from urlmon.testing.locks import InMemoryLocks
 from urlmon.testing.state import InMemoryState
 from urlmon_adapters.clock import SystemClock
@@ -34,6 +38,48 @@ async def test_faults(name: str, lost_reply: bool) -> None:  # noqa: FBT001
     assert (_rows(state) != before) is (lost_reply and name in Calls.WRITES)
     if name != "Locks.acquire":
         await call()
+
+
+@pytest.mark.parametrize("lost_reply", [False, True])
+@pytest.mark.parametrize("name", Calls.OPEN)
+async def test_faults_that_are_hidden(name: str, lost_reply: bool) -> None:  # noqa: FBT001
+    """A call of the cache that fails on demand answers as if nothing were kept."""
+    state = InMemoryState()
+    call = await Calls(in_memory(state)).prepare(name)
+    before = _rows(state)
+    with state.faults.fail(name, lost_reply=lost_reply):
+        assert await call() == {"Cache.get_or_load": b"loaded", "Cache.set": False}.get(name)
+    assert (_rows(state) != before) is (lost_reply and name != "Cache.get")
+    assert await call() == {"Cache.get_or_load": b"loaded", "Cache.set": True}.get(name, b"kept")
+
+
+async def test_a_load_that_others_keep_putting_off() -> None:
+    """Who waited for loads of other processes for long enough loads too, and keeps nothing."""
+    state, entry = InMemoryState(), Entry(TenantId.new(), "pages", "key")
+    working, source = in_memory(state), Source()
+    state.loads[entry] = "another's", NOON + 10 * TURN
+    task = asyncio.create_task(
+        working.cache.get_or_load(
+            entry.tenant_id, entry.namespace, entry.key, load=source.load, ttl=TTL
+        )
+    )
+    await working.advance(timedelta(0))
+    await working.advance(TURN - timedelta(milliseconds=1))
+    assert not source.loads
+    await working.advance(timedelta(milliseconds=1))
+    assert await task == b"loaded"
+    assert not state.cached
+    assert state.loads[entry] == ("another's", NOON + 10 * TURN)
+
+
+async def test_values_end_by_chance() -> None:
+    """By how much a value ends early can be decided by a test."""
+    tenant_id, tenth = TenantId.new(), TTL / 10
+    for chance, early in ((0.0, 0 * tenth), (0.5, tenth / 2), (1.0, tenth)):
+        state = InMemoryState()
+        cache = InMemoryCache(state, chance=lambda value=chance: value)  # type: ignore[misc]
+        await cache.set(tenant_id, "pages", "key", value=b"kept", ttl=TTL)
+        assert [end for _, end in state.cached.values()] == [NOON + TTL - early]
 
 
 async def test_locks_by_a_real_clock() -> None:
@@ -116,5 +162,13 @@ def _rows(state: InMemoryState) -> str:
             outbox._settled,
             outbox._claims,
             state.leases,
+            state.failure_counts,
+            state.sessions,
+            state.denied,
+            state.denied_since,
+            state.cached,
+            state.runs,
+            state.unscheduled,
+            state.check_requests,
         )
     )

@@ -13,7 +13,6 @@ from uuid import UUID
 from attrs import field, frozen
 
 from urlmon.domain._validators import check_instant
-from urlmon.domain.ids import Id
 from urlmon.errors import InvalidValueError
 
 T = TypeVar("T")
@@ -46,13 +45,13 @@ def check_page_size(limit: int) -> int:
     return limit
 
 
-def check_many(name: str, ids: Sequence[Id]) -> None:
-    """Refuse to look up more rows at once than a page may have.
+def check_many(name: str, items: Sequence[object]) -> None:
+    """Refuse to take up more rows at once than a page may have.
 
     Raises:
-        InvalidValueError: More than 1,000 ids are given.
+        InvalidValueError: More than 1,000 items are given.
     """
-    if len(ids) > MAX_PAGE_SIZE:
+    if len(items) > MAX_PAGE_SIZE:
         raise InvalidValueError(name, f"must have at most {MAX_PAGE_SIZE} items")
 
 

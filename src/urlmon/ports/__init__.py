@@ -2,14 +2,20 @@
 
 from urlmon.ports.alert_state import AlertStateCache
 from urlmon.ports.alerts import AlertRepo
+from urlmon.ports.cache import Cache
 from urlmon.ports.channels import ChannelRepo
 from urlmon.ports.check_results import CheckResultStore
 from urlmon.ports.clock import Clock
+from urlmon.ports.counters import FailureCounters
+from urlmon.ports.deny_list import DenyList
 from urlmon.ports.directory import MonitorDirectory
 from urlmon.ports.health import HealthCheck
 from urlmon.ports.locks import Locks
 from urlmon.ports.monitors import MonitorRepo
 from urlmon.ports.outbox import TransitionOutbox
+from urlmon.ports.removals import Removals
+from urlmon.ports.schedule import Schedule
+from urlmon.ports.sessions import SessionStore
 from urlmon.ports.statistics import CheckStatistics
 from urlmon.ports.tenants import TenantRepo
 
@@ -17,14 +23,20 @@ __all__ = [
     "CROSS_TENANT",
     "AlertRepo",
     "AlertStateCache",
+    "Cache",
     "ChannelRepo",
     "CheckResultStore",
     "CheckStatistics",
     "Clock",
+    "DenyList",
+    "FailureCounters",
     "HealthCheck",
     "Locks",
     "MonitorDirectory",
     "MonitorRepo",
+    "Removals",
+    "Schedule",
+    "SessionStore",
     "TenantRepo",
     "TransitionOutbox",
 ]
@@ -40,13 +52,27 @@ CROSS_TENANT = frozenset(
         "TenantRepo.update",
         # Items that carry their tenant.
         "CheckResultStore.record",
+        "Removals.claim",
+        "Removals.clear",
+        "Removals.settle",
+        "Schedule.backlog",
+        "Schedule.claim",
+        "Schedule.complete",
+        "Schedule.release",
+        "Schedule.renew",
+        "Schedule.seed",
         "TransitionOutbox.backlog",
         "TransitionOutbox.claim",
         "TransitionOutbox.dead_letters",
         "TransitionOutbox.release",
         "TransitionOutbox.settle",
+        # A token says whose session it is.
+        "SessionStore.find",
+        "SessionStore.revoke",
         # No tenant's data.
         "Clock.now",
+        "DenyList.deny",
+        "DenyList.is_denied",
         "HealthCheck.check",
         "Locks.acquire",
         "Locks.hold",

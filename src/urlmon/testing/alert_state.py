@@ -37,12 +37,7 @@ class InMemoryAlertStateCache(AlertStateCache):
     ) -> Decision:
         require_owner(tenant_id, outcome.tenant_id)
         async with self._state.faults.call("AlertStateCache.record"):
-            decision = decide(self._read(tenant_id, outcome.monitor_id), outcome, policy)
-            if decision.kind is DecisionKind.APPLIED:
-                self._write(tenant_id, outcome.monitor_id, decision.state)
-                if decision.transition is not None:
-                    self._state.outbox.add(decision.transition, now=self._state.clock.now())
-            return decision
+            return apply_outcome(self._state, outcome, policy)
 
     async def get(self, tenant_id: TenantId, monitor_id: MonitorId) -> AlertState:
         require_tenant(tenant_id)
@@ -97,3 +92,14 @@ class InMemoryAlertStateCache(AlertStateCache):
 
     def _write(self, tenant_id: TenantId, monitor_id: MonitorId, state: AlertState) -> None:
         self._state.alert_states[tenant_id, monitor_id] = state
+
+
+def apply_outcome(state: InMemoryState, outcome: CheckOutcome, policy: AlertPolicy) -> Decision:
+    """Record an outcome, and put the transition it makes into the outbox."""
+    key = outcome.tenant_id, outcome.monitor_id
+    decision = decide(state.alert_states.get(key, UNKNOWN), outcome, policy)
+    if decision.kind is DecisionKind.APPLIED:
+        state.alert_states[key] = decision.state
+        if decision.transition is not None:
+            state.outbox.add(decision.transition, now=state.clock.now())
+    return decision

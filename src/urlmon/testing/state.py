@@ -8,13 +8,17 @@ from datetime import datetime, timedelta
 
 from urlmon.domain.alerting import AlertState
 from urlmon.domain.alerts import Alert
+from urlmon.domain.caching import Entry
 from urlmon.domain.channels import NotificationChannel
 from urlmon.domain.check_results import CheckResult
+from urlmon.domain.counters import FailureCount
 from urlmon.domain.ids import AlertId, ChannelId, MonitorId, TenantId
 from urlmon.domain.monitors import Monitor
 from urlmon.domain.secrets import Secret
 from urlmon.domain.tenants import Tenant
 from urlmon.ports import Clock
+from urlmon.testing._runs import CheckRequest, Run
+from urlmon.testing._sessions import UserSessions
 from urlmon.testing._transitions import TransitionRows
 from urlmon.testing.clock import FakeClock
 from urlmon.testing.faults import Faults
@@ -45,12 +49,30 @@ class InMemoryState:
         self.results: dict[ResultKey, CheckResult] = {}
         self.alert_states: dict[tuple[TenantId, MonitorId], AlertState] = {}
         self.outbox = TransitionRows()
+        self.runs: dict[tuple[TenantId, MonitorId], Run] = {}  # the schedule
+        self.unscheduled: dict[tuple[TenantId, MonitorId], int] = {}  # the versions then known
+        self.check_requests: dict[str, CheckRequest] = {}
+        # Counts and their ends; sessions by the digest of their user.
+        self.failure_counts: dict[tuple[TenantId, MonitorId], tuple[FailureCount, datetime]] = {}
+        self.sessions: dict[str, UserSessions] = {}
+        self.denied: dict[str, datetime] = {}
+        self.denied_since: datetime | None = None
         self.leases: dict[str, tuple[str, datetime]] = {}  # token and end, by the lock's name
         self.lease_waiters: list[asyncio.Future[None]] = []
         self.fences: dict[str, int] = {}
+        self.cached: dict[Entry, tuple[bytes | None, datetime]] = {}  # value and end
+        self.loads: dict[Entry, tuple[str, datetime]] = {}  # token, and for how long others wait
         # The change feed: each monitor with the number of its newest change, removed ones too.
         self.changes: dict[tuple[TenantId, MonitorId], int] = {}
+        # When a monitor was removed, and when a sweep takes it up next.
+        self.removed: dict[tuple[TenantId, MonitorId], tuple[datetime, datetime]] = {}
         self._change = 0
+
+    def gone(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        """Note that a monitor was removed."""
+        now = self.clock.now()
+        self.removed[tenant_id, monitor_id] = now, now
+        self.changed(tenant_id, monitor_id)
 
     def changed(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         """Note in the change feed that a monitor changed."""

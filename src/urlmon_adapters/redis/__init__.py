@@ -3,16 +3,26 @@
 from urlmon_adapters.redis._client import RedisClient, build_pool
 from urlmon_adapters.redis._keys import Keys
 from urlmon_adapters.redis.alert_state import RedisAlertStateCache
+from urlmon_adapters.redis.cache import RedisCache
+from urlmon_adapters.redis.counters import RedisFailureCounters
+from urlmon_adapters.redis.deny_list import RedisDenyList
 from urlmon_adapters.redis.health import RedisHealthCheck
 from urlmon_adapters.redis.locks import RedisLocks
 from urlmon_adapters.redis.outbox import RedisTransitionOutbox
+from urlmon_adapters.redis.schedule import RedisSchedule
+from urlmon_adapters.redis.sessions import RedisSessionStore
 
 __all__ = [
     "Keys",
     "RedisAlertStateCache",
+    "RedisCache",
     "RedisClient",
+    "RedisDenyList",
+    "RedisFailureCounters",
     "RedisHealthCheck",
     "RedisLocks",
+    "RedisSchedule",
+    "RedisSessionStore",
     "RedisTransitionOutbox",
     "build_pool",
 ]

@@ -18,7 +18,7 @@ from urlmon_adapters.redis._errors import STORE, translate
 from urlmon_adapters.redis._keys import Keys
 from urlmon_adapters.redis._scripts import Script
 
-Argument: TypeAlias = str | int
+Argument: TypeAlias = str | int | bytes
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -1,9 +1,9 @@
 """Every key of urlmon in Redis is built here.
 
 The text in braces is the hash tag: what one script touches has the same, and so lies on the same
-node of a Redis Cluster.  Alert state and outbox are spread over buckets by the monitor; a lock
-has a tag of its own.  Free text is percent-encoded, so that two names never give one key and no
-name can bring a tag along.
+node of a Redis Cluster.  Alert state, outbox and schedule are spread over buckets by the monitor,
+all of a bucket under one tag; a lock has a tag of its own.  Free text is percent-encoded, so that
+two names never give one key and no name can bring a tag along.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.errors import InvalidValueError
 
 BUCKETS: Final = 16
-"""Of alert state and outbox; part of the stored format, as a monitor's bucket is in its keys."""
+"""Of alert state, outbox and schedule; part of the stored format, as a bucket is in its keys."""
 
 
 class Keys:
@@ -58,6 +58,38 @@ class Keys:
         """String: the token that a transition was settled with."""
         return f"{self._alert(bucket)}:outbox:settled:{quote(transition_id, safe='')}"
 
+    def schedule(self, bucket: int) -> tuple[str, str]:
+        """The schedule of a bucket, in the order in which the scripts take it.
+
+        Hash of what is known of each monitor; sorted set of them all, by when they can be claimed.
+        """
+        return f"{self._schedule(bucket)}:runs", f"{self._schedule(bucket)}:queue"
+
+    def checks(self, bucket: int, request_id: str) -> str:
+        """String: what a request for checks was given."""
+        return f"{self._schedule(bucket)}:request:{quote(request_id, safe='')}"
+
+    def unscheduled(self, tenant_id: TenantId, monitor_id: MonitorId) -> str:
+        """String: the version of a monitor that was taken off the schedule."""
+        return f"{self._schedule(bucket_of(monitor_id))}:removed:{tenant_id}:{monitor_id}"
+
+    def failures(self, tenant_id: TenantId, monitor_id: MonitorId) -> str:
+        """String: how many checks of a monitor failed in a row."""
+        bucket = bucket_of(monitor_id)
+        return f"{self.namespace}counter:{{b{bucket:02}}}:failures:{tenant_id}:{monitor_id}"
+
+    def sessions(self, user: str) -> str:
+        """Hash: the sessions of a user, who is given by a digest."""
+        return f"{self.namespace}session:{{{quote(user, safe='')}}}"
+
+    def denial(self, token_id: str) -> tuple[str, str]:
+        """What a token may be denied by, in the order in which the scripts take it.
+
+        String: since when the list is complete; string: the end of the token's denial.
+        """
+        denied = f"{self.namespace}session:{{denied}}"
+        return f"{denied}:since", f"{denied}:token:{quote(token_id, safe='')}"
+
     def lock(self, name: str) -> str:
         """Hash: who holds a name, and until when."""
         return f"{self.namespace}lock:{{{quote(name, safe='')}}}:lease"
@@ -70,8 +102,27 @@ class Keys:
         """Channel: a message whenever a name is given back."""
         return f"{self.namespace}lock:{{{quote(name, safe='')}}}:released"
 
+    def cached(self, tenant_id: TenantId, namespace: str, key: str) -> tuple[str, str, str]:
+        """A value of a cache, in the order in which the scripts take it.
+
+        String: the generation of the namespace; hash: the value; hash: the load that goes on.
+        """
+        cache, name = self._cache(tenant_id, namespace), quote(key, safe="")
+        generation = self.generation(tenant_id, namespace)
+        return generation, f"{cache}:value:{name}", f"{cache}:load:{name}"
+
+    def generation(self, tenant_id: TenantId, namespace: str) -> str:
+        """String: what all valid values of a namespace have in common."""
+        return f"{self._cache(tenant_id, namespace)}:generation"
+
+    def _cache(self, tenant_id: TenantId, namespace: str) -> str:
+        return f"{self.namespace}cache:{{{tenant_id}:{quote(namespace, safe='')}}}"
+
     def _alert(self, bucket: int) -> str:
         return f"{self.namespace}alert:{{b{bucket:02}}}"
+
+    def _schedule(self, bucket: int) -> str:
+        return f"{self.namespace}schedule:{{b{bucket:02}}}"
 
 
 def bucket_of(monitor_id: MonitorId) -> int:

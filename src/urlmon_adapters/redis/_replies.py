@@ -33,9 +33,14 @@ def items(reply: Reply) -> list[Reply]:
 
 def text(reply: Reply) -> str:
     """Return an answer that is text."""
+    return body(reply).decode()
+
+
+def body(reply: Reply) -> bytes:
+    """Return an answer that is bytes of any kind."""
     if not isinstance(reply, bytes):
-        raise TypeError("not text")
-    return reply.decode()
+        raise TypeError("not bytes")
+    return reply
 
 
 def number(reply: Reply) -> int:

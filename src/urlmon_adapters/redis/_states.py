@@ -12,14 +12,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from urlmon.domain.alerting import (
+    AlertPolicy,
     AlertState,
+    Decision,
+    DecisionKind,
     LocationState,
     MonitorStatus,
     Transition,
     TransitionKind,
 )
+from urlmon.domain.check_results import CheckOutcome
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
-from urlmon_adapters.redis._client import Reply
+from urlmon_adapters.redis._client import Argument, Reply
+from urlmon_adapters.redis._keys import Keys, bucket_of
 from urlmon_adapters.redis._replies import items, text
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,6 +94,37 @@ def _decode_location(name: str, value: str) -> LocationState:
         failures=int(failures),
         successes=int(successes),
         failing=failing == "1",
+    )
+
+
+def recording(
+    keys: Keys, outcome: CheckOutcome, policy: AlertPolicy
+) -> tuple[tuple[str, ...], tuple[Argument, ...]]:
+    """Return what the script `alert_record` takes for an outcome: keys and arguments."""
+    key = outcome.tenant_id, outcome.monitor_id
+    # The script cannot make ids: here is the one that an alert would have.
+    alert_id = AlertId.derive(outcome.scheduled_at, *key, policy.rule, outcome.location)
+    return (*keys.outbox(bucket_of(outcome.monitor_id)), keys.alert_state(*key)), (
+        to_us(outcome.scheduled_at),
+        int(outcome.success),
+        outcome.cause or "",
+        outcome.location,
+        policy.failure_threshold,
+        policy.recovery_threshold,
+        policy.quorum,
+        policy.rule,
+        str(alert_id),
+        *map(str, key),
+    )
+
+
+def read_decision(reply: Reply) -> Decision:
+    """Read the answer of the script `alert_record`."""
+    kind, transition, state = items(reply)
+    return Decision(
+        kind=DecisionKind(text(kind)),
+        state=decode_state(state),
+        transition=decode_transition(text(transition)) if transition else None,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from urlmon.domain._validators import check_instant
-from urlmon.domain.alerting import AlertPolicy, AlertState, Decision, DecisionKind
+from urlmon.domain.alerting import AlertPolicy, AlertState, Decision
 from urlmon.domain.check_results import CheckOutcome
 from urlmon.domain.ids import AlertId, MonitorId, TenantId, require_owner, require_tenant
 from urlmon.domain.pages import check_many
@@ -15,10 +15,15 @@ from urlmon.errors import NotFoundError
 from urlmon.ports import AlertStateCache
 from urlmon_adapters.redis._client import RedisClient, Reply
 from urlmon_adapters.redis._errors import STORE
-from urlmon_adapters.redis._keys import bucket_of
-from urlmon_adapters.redis._replies import decoding, items, text
+from urlmon_adapters.redis._replies import decoding
 from urlmon_adapters.redis._scripts import load
-from urlmon_adapters.redis._states import decode_state, decode_transition, encode_state, to_us
+from urlmon_adapters.redis._states import (
+    decode_state,
+    encode_state,
+    read_decision,
+    recording,
+    to_us,
+)
 
 _RECORD: Final = ("clock", "outbox", "alert_record")
 
@@ -33,35 +38,11 @@ class RedisAlertStateCache(AlertStateCache):
         self, tenant_id: TenantId, outcome: CheckOutcome, *, policy: AlertPolicy
     ) -> Decision:
         require_owner(tenant_id, outcome.tenant_id)
-        operation, keys = "AlertStateCache.record", self._client.keys
-        monitor_id = outcome.monitor_id
-        # The script cannot make ids: here is the one that an alert would have.
-        alert_id = AlertId.derive(
-            outcome.scheduled_at, tenant_id, monitor_id, policy.rule, outcome.location
-        )
-        reply = await self._client.run(
-            operation,
-            load(*_RECORD),
-            (*keys.outbox(bucket_of(monitor_id)), keys.alert_state(tenant_id, monitor_id)),
-            to_us(outcome.scheduled_at),
-            int(outcome.success),
-            outcome.cause or "",
-            outcome.location,
-            policy.failure_threshold,
-            policy.recovery_threshold,
-            policy.quorum,
-            policy.rule,
-            str(alert_id),
-            str(tenant_id),
-            str(monitor_id),
-        )
+        operation = "AlertStateCache.record"
+        keys, arguments = recording(self._client.keys, outcome, policy)
+        reply = await self._client.run(operation, load(*_RECORD), keys, *arguments)
         with decoding(operation):
-            kind, transition, state = items(reply)
-            return Decision(
-                kind=DecisionKind(text(kind)),
-                state=decode_state(state),
-                transition=decode_transition(text(transition)) if transition else None,
-            )
+            return read_decision(reply)
 
     async def get(self, tenant_id: TenantId, monitor_id: MonitorId) -> AlertState:
         return (await self._read("AlertStateCache.get", tenant_id, (monitor_id,)))[monitor_id]

@@ -10,13 +10,19 @@ from attrs import frozen
 from urlmon.ports import (
     AlertRepo,
     AlertStateCache,
+    Cache,
     ChannelRepo,
     CheckResultStore,
     CheckStatistics,
     Clock,
+    DenyList,
+    FailureCounters,
     Locks,
     MonitorDirectory,
     MonitorRepo,
+    Removals,
+    Schedule,
+    SessionStore,
     TenantRepo,
     TransitionOutbox,
 )
@@ -31,6 +37,7 @@ class RelationalStores:
     directory: MonitorDirectory
     channels: ChannelRepo
     alerts: AlertRepo
+    removals: Removals
 
 
 @frozen(kw_only=True)
@@ -49,10 +56,17 @@ class ResultStores:
 class WorkingStores:
     """The working state; a contract gets it from the fixture `working`, empty.
 
-    `advance` pushes the store's clock on, for deadlines that the store decides.
+    `advance` pushes the store's clock on, for deadlines that the store decides.  `cache_elsewhere`
+    is the cache as another process has it.
     """
 
     alert_state: AlertStateCache
     outbox: TransitionOutbox
     locks: Locks
+    schedule: Schedule
+    cache: Cache
+    cache_elsewhere: Cache
+    counters: FailureCounters
+    sessions: SessionStore
+    deny_list: DenyList
     advance: Callable[[timedelta], Awaitable[None]]

@@ -1,0 +1,259 @@
+"""The Redis `Schedule`."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from heapq import merge
+from itertools import islice
+from typing import Final
+
+from attrs import evolve
+
+from urlmon.domain.alerting import AlertPolicy, Decision
+from urlmon.domain.check_results import CheckOutcome
+from urlmon.domain.ids import MonitorId, TenantId, require_tenant
+from urlmon.domain.leases import check_ttl
+from urlmon.domain.pages import check_many
+from urlmon.domain.scheduling import (
+    ClaimedCheck,
+    Grid,
+    ScheduleBacklog,
+    ScheduleEntry,
+    check_outcome,
+)
+from urlmon.domain.transitions import check_claim, check_delay
+from urlmon.errors import LeaseLostError
+from urlmon.ports import Schedule
+from urlmon_adapters.redis._client import Argument, RedisClient, Reply
+from urlmon_adapters.redis._errors import STORE
+from urlmon_adapters.redis._keys import BUCKETS, Keys, bucket_of, bucket_order
+from urlmon_adapters.redis._replies import decoding, items, number, text
+from urlmon_adapters.redis._scripts import load
+from urlmon_adapters.redis._states import from_us, read_decision, recording
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class RedisSchedule(Schedule):
+    """Keeps what is due in sorted sets, bucket by bucket; leases go by the server's clock."""
+
+    def __init__(self, client: RedisClient) -> None:
+        self._client = client
+
+    async def upsert(
+        self,
+        tenant_id: TenantId,
+        monitor_id: MonitorId,
+        *,
+        interval: timedelta,
+        version: int,
+        at_once: bool = False,
+    ) -> bool:
+        entry = ScheduleEntry(
+            tenant_id=tenant_id, monitor_id=monitor_id, interval=interval, version=version
+        )
+        (known,) = await self._upsert("Schedule.upsert", (entry,), at_once=at_once)
+        return bool(known)
+
+    async def seed(self, entries: Sequence[ScheduleEntry]) -> None:
+        check_many("entries", entries)
+        if entries:
+            await self._upsert("Schedule.seed", entries, at_once=False)
+
+    async def remove(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        keys = _removal_keys(self._client.keys, require_tenant(tenant_id), monitor_id)
+        await self._client.run(
+            "Schedule.remove",
+            load("clock", "schedule", "schedule_remove"),
+            keys,
+            _name(tenant_id, monitor_id),
+        )
+
+    async def claim(
+        self, *, request_id: str, limit: int = 10, lease: timedelta = timedelta(seconds=30)
+    ) -> tuple[ClaimedCheck, ...]:
+        check_claim(request_id, limit, lease)
+        operation, keys = "Schedule.claim", self._client.keys
+        buckets = [
+            (keys.checks(bucket, request_id), *keys.schedule(bucket))
+            for bucket in bucket_order(request_id)
+        ]
+        looks = await self._client.run_each(
+            operation,
+            load("clock", "schedule", "schedule_request", "schedule_look"),
+            [(*bucket, limit) for bucket in buckets],
+            keys=3,
+        )
+        with decoding(operation):
+            served, takes = _shares(looks, limit)
+        if not served and not takes:
+            return ()
+        # In every bucket, also where there is nothing to take: a command of an earlier try that is
+        # still on its way finds that the request was served there.
+        token, lease_us = secrets.token_hex(16), lease // _MICROSECOND
+        grants = await self._client.run_each(
+            operation,
+            load("clock", "schedule", "schedule_request", "schedule_claim"),
+            [(*bucket, token, takes[place], lease_us) for place, bucket in enumerate(buckets)],
+            keys=3,
+        )
+        with decoding(operation):
+            claims = [claimed for grant in grants for claimed in _claimed(items(grant))]
+        return tuple(sorted(claims, key=lambda each: (each.scheduled_at, each.monitor_id)))
+
+    async def renew(
+        self, claims: Sequence[ClaimedCheck], *, lease: timedelta
+    ) -> tuple[ClaimedCheck, ...]:
+        check_many("claims", claims)
+        check_ttl(lease, field="lease")
+        if not claims:
+            return ()
+        operation, keys, lease_us = "Schedule.renew", self._client.keys, lease // _MICROSECOND
+        ends = await self._client.run_each(
+            operation,
+            load("clock", "schedule", "schedule_renew"),
+            [
+                (*keys.schedule(bucket_of(each.monitor_id)), *_holder(each), lease_us)
+                for each in claims
+            ],
+            keys=2,
+        )
+        with decoding(operation):
+            return tuple(
+                evolve(claimed, leased_until=from_us(number(end)))
+                for claimed, end in zip(claims, ends, strict=True)
+                if end
+            )
+
+    async def complete(
+        self,
+        claimed: ClaimedCheck,
+        *,
+        outcome: CheckOutcome | None = None,
+        policy: AlertPolicy | None = None,
+    ) -> Decision | None:
+        check_outcome(claimed, outcome, policy)
+        operation, keys = "Schedule.complete", self._client.keys
+        schedule = keys.schedule(bucket_of(claimed.monitor_id))
+        if outcome is None or policy is None:
+            script = load("clock", "schedule", "schedule_complete")
+            reply = await self._client.run(operation, script, schedule, *_holder(claimed))
+            _require(reply != 0, operation, claimed)
+            return None
+        # All of these keys have the tag of the monitor's bucket.
+        states, arguments = recording(keys, outcome, policy)
+        reply = await self._client.run(
+            operation,
+            load("clock", "outbox", "schedule", "schedule_complete", "alert_record"),
+            (*states, *schedule),
+            *arguments,
+            *_holder(claimed),
+        )
+        _require(reply != 0, operation, claimed)
+        with decoding(operation):
+            return read_decision(reply)
+
+    async def release(self, claimed: ClaimedCheck, *, delay: timedelta) -> None:
+        check_delay(delay)
+        operation = "Schedule.release"
+        reply = await self._client.run(
+            operation,
+            load("clock", "schedule", "schedule_release"),
+            self._client.keys.schedule(bucket_of(claimed.monitor_id)),
+            *_holder(claimed),
+            delay // _MICROSECOND,
+        )
+        _require(bool(reply), operation, claimed)
+
+    async def backlog(self) -> ScheduleBacklog:
+        operation = "Schedule.backlog"
+        replies = await self._client.run_each(
+            operation,
+            load("clock", "schedule", "schedule_count"),
+            [self._client.keys.schedule(bucket) for bucket in range(BUCKETS)],
+            keys=2,
+        )
+        with decoding(operation):
+            scheduled, due, lateness = zip(
+                *(map(number, items(reply)) for reply in replies), strict=True
+            )
+        return ScheduleBacklog(
+            scheduled=sum(scheduled), due=sum(due), lateness=max(lateness) * _MICROSECOND
+        )
+
+    async def _upsert(
+        self, operation: str, entries: Sequence[ScheduleEntry], *, at_once: bool
+    ) -> list[Reply]:
+        """Send the entries together; answer for each whether its version is the one known."""
+        keys, calls = self._client.keys, list[Sequence[Argument]]()
+        for entry in entries:
+            phase = Grid.of(entry.monitor_id, entry.interval).phase
+            calls.append(
+                (
+                    *_removal_keys(keys, entry.tenant_id, entry.monitor_id),
+                    _name(entry.tenant_id, entry.monitor_id),
+                    entry.interval // _MICROSECOND,
+                    phase // _MICROSECOND,
+                    entry.version,
+                    int(at_once),
+                )
+            )
+        script = load("clock", "schedule", "schedule_upsert")
+        return await self._client.run_each(operation, script, calls, keys=3)
+
+
+def _removal_keys(keys: Keys, tenant_id: TenantId, monitor_id: MonitorId) -> tuple[str, ...]:
+    return (keys.unscheduled(tenant_id, monitor_id), *keys.schedule(bucket_of(monitor_id)))
+
+
+def _name(tenant_id: TenantId, monitor_id: MonitorId) -> str:
+    """Return how the scripts name a monitor."""
+    return f"{tenant_id}:{monitor_id}"
+
+
+def _holder(claimed: ClaimedCheck) -> tuple[str, str]:
+    """Return what the scripts know a claim by."""
+    return _name(claimed.tenant_id, claimed.monitor_id), claimed.token
+
+
+def _require(holds: bool, operation: str, claimed: ClaimedCheck) -> None:  # noqa: FBT001
+    if not holds:
+        raise LeaseLostError(STORE, operation, name=f"monitor {claimed.monitor_id}")
+
+
+def _shares(looks: Sequence[Reply], limit: int) -> tuple[bool, Counter[int]]:
+    """Say whether the request was served before, and how many to take from each bucket.
+
+    Those that have been due for longest are taken, of all buckets together; nothing is taken for a
+    request that was served before.
+    """
+    seen = [(number(served), text(since)) for served, since in map(items, looks)]
+    if any(served for served, _ in seen):
+        return True, Counter()
+    due = merge(
+        *([(int(each), place) for each in since.split()] for place, (_, since) in enumerate(seen))
+    )
+    return False, Counter(place for _, place in islice(due, limit))
+
+
+def _claimed(grant: Sequence[Reply]) -> list[ClaimedCheck]:
+    """Read what a bucket gave: the token, then of each monitor five facts."""
+    token, *rows = grant
+    found = []
+    for name, slot, version, attempt, until in zip(*[iter(rows)] * 5, strict=True):
+        tenant_id, _, monitor_id = text(name).partition(":")
+        found.append(
+            ClaimedCheck(
+                tenant_id=TenantId(tenant_id),
+                monitor_id=MonitorId(monitor_id),
+                scheduled_at=from_us(number(slot)),
+                version=number(version),
+                token=text(token),
+                attempt=number(attempt),
+                leased_until=from_us(number(until)),
+            )
+        )
+    return found

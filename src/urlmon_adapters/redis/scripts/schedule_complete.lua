@@ -1,0 +1,17 @@
+-- Put a monitor's next run on its grid; answer 0 if the claim is lost.
+-- Otherwise go on: alert_record.lua may follow, to do both or nothing.
+-- The last two of KEYS: schedule.lua's.  The last two of ARGV: the monitor, the token.
+-- Needs clock.lua and schedule.lua.
+do
+  local checked, token = ARGV[#ARGV - 1], ARGV[#ARGV]
+  local run = read_run(checked)
+  if not run or run.token ~= token then return 0 end
+  if run.state == "claimed" then
+    run.slot = math.max(after(run, run.slot), at_or_before(run, now))
+    run.attempts, run.state = 0, "completed"
+    write_run(checked, run)
+    redis.call("ZADD", QUEUE, text(run.slot), checked)
+  elseif run.state ~= "completed" then
+    return 0
+  end
+end
