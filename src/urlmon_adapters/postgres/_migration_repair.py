@@ -1,11 +1,14 @@
-"""Clears away what an interrupted CREATE INDEX CONCURRENTLY leaves: an index that is not valid."""
+"""Goes on from an interrupted CREATE INDEX CONCURRENTLY, which no transaction takes back.
+
+It leaves an index that is not valid, or one that is whole and was not recorded any more.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 from urlmon_adapters.postgres._database import Connection
-from urlmon_adapters.postgres._migration_connection import Patience
+from urlmon_adapters.postgres._migration_connection import Patience, scalar
 from urlmon_adapters.postgres._sql_scanner import Statement
 
 # Someone else may be building it at this moment; a session that holds our lock is none of them.
@@ -18,6 +21,26 @@ LEFT JOIN pg_catalog.pg_stat_progress_create_index AS p
 WHERE NOT i.indisvalid AND c.relkind = 'i'
     AND i.indrelid = to_regclass(%s) AND c.relname = %s::name
 """
+
+_WHOLE: Final = """
+SELECT true FROM pg_catalog.pg_index AS i
+JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+WHERE i.indisvalid AND i.indrelid = to_regclass(%s) AND c.relname = %s::name
+"""
+# Whose index it is: one that was there before a run began is not that run's.
+_ATTEMPTS: Final = """
+CREATE TABLE IF NOT EXISTS schema_migration_attempts (
+    version text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT schema_migration_attempts_pkey PRIMARY KEY (version)
+)
+"""
+_ATTEMPT: Final = """
+INSERT INTO schema_migration_attempts (version) VALUES (%s)
+ON CONFLICT (version) DO UPDATE SET started_at = DEFAULT
+"""
+_ATTEMPTED: Final = "SELECT true FROM schema_migration_attempts WHERE version = %s"
+_ENDED: Final = "DELETE FROM schema_migration_attempts WHERE version = %s"
 
 
 def index_built(tokens: tuple[str, ...]) -> tuple[str, str] | None:
@@ -67,6 +90,28 @@ async def drop_invalid_index(
             continue
         patience.tell(f"dropping the invalid index {name}, which an interrupted run left")
         await connection.execute(drop.encode())
+
+
+async def begin_attempt(connection: Connection, statement: Statement, version: str) -> bool:
+    """Note that the index of a migration is about to be built.
+
+    Returns:
+        Whether it is whole already, by a run that noted this and ended before it was recorded.
+    """
+    built = index_built(statement.tokens)
+    if built is None:
+        return False
+    await connection.execute(_ATTEMPTS)
+    if await scalar(connection, _WHOLE, *built):
+        return bool(await scalar(connection, _ATTEMPTED, version))
+    await connection.execute(_ATTEMPT, [version])
+    return False
+
+
+async def end_attempt(connection: Connection, statement: Statement, version: str) -> None:
+    """Forget what was noted, as the migration is recorded."""
+    if index_built(statement.tokens) is not None:
+        await connection.execute(_ENDED, [version])
 
 
 def _unquoted(name: str) -> str:

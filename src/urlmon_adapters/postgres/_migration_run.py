@@ -25,7 +25,12 @@ from urlmon_adapters.postgres._migration_connection import BlockerWatch, Patienc
 from urlmon_adapters.postgres._migration_failure import explain, left_transaction
 from urlmon_adapters.postgres._migration_files import MigrationFile
 from urlmon_adapters.postgres._migration_history import MigrationStatus
-from urlmon_adapters.postgres._migration_repair import drop_invalid_index, invalid_index
+from urlmon_adapters.postgres._migration_repair import (
+    begin_attempt,
+    drop_invalid_index,
+    end_attempt,
+    invalid_index,
+)
 from urlmon_adapters.postgres._sql_scanner import Statement
 
 Outcome = Literal["applied", "not pending", "locked"]
@@ -181,7 +186,8 @@ class MigrationRun:
         await drop_invalid_index(connection, statement, patience)
         started = time.monotonic()
         try:
-            await self._execute(file, statement, file.sql(statement))
+            if not await begin_attempt(connection, statement, file.version):
+                await self._execute(file, statement, file.sql(statement))
         except MigrationError as exc:
             left = await invalid_index(connection, statement)
             if left is None:
@@ -192,6 +198,7 @@ class MigrationRun:
             ) from exc.__cause__
         await connection.execute("RESET ALL")
         await ledger.record(connection, file, _ms_since(started))
+        await end_attempt(connection, statement, file.version)
 
     async def _settle(self, *, lock_timeout: str, local: bool) -> tuple[int, str]:
         """Set what every file runs with; return the numbers of the session and the transaction."""

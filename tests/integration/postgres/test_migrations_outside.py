@@ -80,6 +80,30 @@ async def test_an_interrupted_index_is_repaired(empty_postgres_url: str, tmp_pat
     assert select(empty_postgres_url, """SELECT to_regclass('s."I i"') IS NOT NULL""") == [True]
 
 
+async def test_an_index_that_was_not_recorded(empty_postgres_url: str, tmp_path: Path) -> None:
+    """A runner killed when its index is whole, and not recorded yet, has the next one record it."""
+    write(tmp_path, "20250101_a", "CREATE TABLE t (a int)")
+    await Migrations(empty_postgres_url, tmp_path).apply()
+    write(tmp_path, "20250102_b", "CREATE INDEX CONCURRENTLY i ON t (a)", header=OUTSIDE)
+    with psycopg.connect(empty_postgres_url) as gate:
+        gate.execute("LOCK TABLE schema_migrations IN SHARE ROW EXCLUSIVE MODE")
+        process = await start(empty_postgres_url, tmp_path)
+        recording = (
+            "FROM pg_stat_activity WHERE query LIKE '%INTO schema_migrations AS%'"
+            " AND wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        await until(lambda: select(empty_postgres_url, f"SELECT 1 {recording}"))
+        process.kill()
+        await ended(process)
+        select(empty_postgres_url, f"SELECT pg_terminate_backend(pid) {recording}")
+        await until(lambda: not select(empty_postgres_url, f"SELECT 1 {recording}"))
+    assert select(empty_postgres_url, VALID) == [True]
+    assert select(empty_postgres_url, "SELECT version FROM schema_migrations") == ["a"]
+    assert (await Migrations(empty_postgres_url, tmp_path).apply()).applied == ("b",)
+    assert select(empty_postgres_url, VALID) == [True]
+    assert select(empty_postgres_url, "SELECT version FROM schema_migration_attempts") == []
+
+
 async def test_who_keeps_an_index_waiting_is_told(empty_postgres_url: str, tmp_path: Path) -> None:
     """A statement outside of a transaction waits as long as it takes, and says once for whom."""
     write(tmp_path, "20250101_a", "CREATE TABLE t (a int)")
