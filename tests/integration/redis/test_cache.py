@@ -165,6 +165,26 @@ async def test_lost_keys(own_client: RedisClient, admin: Redis) -> None:
         assert await cache.get(*ENTRY) is None
 
 
+async def test_full(own_client: RedisClient, admin: Redis) -> None:
+    """With its memory full, Redis still gives what it has, and what is loaded is not kept."""
+    cache, source = in_redis(own_client).cache, Source(b"loaded")
+    other = TENANT, "pages", "other"
+    assert await cache.set(*ENTRY, value=b"kept", ttl=MINUTE)
+    assert await cache.get_or_load(*other, load=source.load, ttl=MINUTE) == b"loaded"
+    await cache.delete(*other)
+    await admin.config_set("maxmemory", "1")
+    assert await cache.get(*ENTRY) == b"kept"
+    assert await cache.get_or_load(*ENTRY, load=source.load, ttl=MINUTE) == b"kept"
+    assert not await cache.set(*ENTRY, value=b"set", ttl=MINUTE)
+    for _ in range(2):
+        assert await cache.get_or_load(*other, load=source.load, ttl=MINUTE) == b"loaded"
+    assert source.loads == 3
+    await cache.delete(*ENTRY)
+    await cache.invalidate(*ENTRY[:2])
+    await admin.config_set("maxmemory", "0")
+    assert await cache.get(*ENTRY) is None
+
+
 async def test_everything_expires(own_client: RedisClient, admin: Redis) -> None:
     """No key stays for ever; a namespace stays for as long as its longest value."""
     cache, source = in_redis(own_client).cache, Source(waits=True)

@@ -4,12 +4,13 @@
 -- long a load is remembered, both in microseconds.
 local turn, remembered = tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local generation = lasting(ARGV[2], remembered)
-local kept, body = find(generation)
+-- A hit writes nothing, and so works also where the memory is full.
+local kept, body = find(redis.call("GET", GENERATION))
 if kept then
   if body then return {"value", body} end
   return {"nothing"}
 end
+local generation = lasting(ARGV[2], remembered)
 local load = redis.call("HMGET", LOAD, "generation", "until", "token")
 local token = ARGV[2]
 if load[1] == generation then
