@@ -101,9 +101,10 @@ async def _demo(
         report = await check_health(stores.health_checks(), clock=stores.clock())
         console.print(view.health(report))
         tenant_id, monitors = await prepare(stores, pages, hook)
+        stop = _stop_at_signals()  # before there is anything that has to be ended in good order
         async with _services(environment, options):
             begun = stores.clock().now()
-            await _watch(console, view, options.seconds, tenant_id, monitors, started)
+            await _watch(console, view, options.seconds, tenant_id, monitors, started, stop)
             period = Period(since=begun, until=stores.clock().now())
         console.print(await view.summary(tenant_id, monitors, period))
         console.print(view.next_steps(options.folder, influxdb=settings.influxdb is not None))
@@ -172,6 +173,14 @@ async def _stop(process: asyncio.subprocess.Process, follow: asyncio.Task[None])
     await follow
 
 
+def _stop_at_signals() -> asyncio.Event:
+    """Return what Ctrl-C and a request to end set from now on."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
 async def _watch(
     console: Console,
     view: View,
@@ -179,11 +188,9 @@ async def _watch(
     tenant_id: TenantId,
     monitors: dict[MonitorId, Monitor],
     started: float,
+    stop: asyncio.Event,
 ) -> None:
     """Show the live table until the time is over or Ctrl-C, and take one alert on by hand."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     deadline = time.monotonic() + seconds
     first_result_at: float | None = None
     with Live(console=console, auto_refresh=False) as live:

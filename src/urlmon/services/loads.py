@@ -41,6 +41,7 @@ class _Flight:
     def __init__(self) -> None:
         self.waiting = 0
         self.asked = 0  # how often the store was asked something
+        self.failed = False  # gives the right to load back, which nobody may interrupt
         self.task: asyncio.Task[tuple[bytes | None, bool]]
 
 
@@ -106,7 +107,7 @@ class SharedLoads:
             if not flight.waiting:
                 if self._flights.get(entry) is flight:
                     del self._flights[entry]
-                if flight.task.cancel():
+                if flight.failed or flight.task.cancel():
                     await asyncio.wait([flight.task])
                     # Nobody is left to be told of an error.
                     _ = flight.task.cancelled() or flight.task.exception()
@@ -132,6 +133,7 @@ class SharedLoads:
             return value, await self._shelf.finish(entry, token, value=value, ttl=lasts)
         except BaseException:
             if token is not None:
+                flight.failed = True
                 await self._shelf.abandon(entry, token)
             raise
 
