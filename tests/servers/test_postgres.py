@@ -4,8 +4,10 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
+import threading
 from pathlib import Path
 
 import psycopg
@@ -100,6 +102,23 @@ def test_starts_over_the_pid_file_of_a_crash(tmp_path: Path) -> None:
                 assert _value(server.url, "SELECT 1") == 1
         finally:
             other.kill()
+
+
+def test_pause_returns_when_the_server_is_suspended(postgres: PostgresServer) -> None:
+    """However long it takes until the signal is sent, nothing is answered after the call."""
+    assert postgres._guard is not None
+    os.kill(postgres._guard.pid, signal.SIGSTOP)
+    pausing = threading.Thread(target=postgres.pause)
+    pausing.start()
+    pausing.join(0.3)
+    waits = pausing.is_alive()
+    os.kill(postgres._guard.pid, signal.SIGCONT)
+    pausing.join()
+    assert waits
+    with pytest.raises(psycopg.OperationalError, match="timeout"):
+        _value(postgres.url, "SELECT 1", connect_timeout=2)
+    postgres.resume()
+    assert _value(postgres.url, "SELECT 1") == 1
 
 
 async def test_pause_silences_open_and_new_connections(postgres: PostgresServer) -> None:

@@ -9,7 +9,8 @@ ours can hit a process that merely got the same pid.
 The first argument is a JSON object (command, cwd, fds, user, group,
 extra_groups, stop_signal, stop_seconds).
 We print the server's pid, then obey lines of numbers: a signal for the server, followed by the pids
-of helper processes that are to get it too.  Signal 0 asks for an orderly stop.
+of helper processes that are to get it too.  We answer each with a line once the signal is sent.
+Signal 0 asks for an orderly stop.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def _obey(child: subprocess.Popen[bytes], helpers: set[int], spec: dict[str, int
         helpers.update(pids)
         child.send_signal(number)
         _signal_all(pids, number)
+        with contextlib.suppress(BrokenPipeError):
+            print("sent", flush=True)  # noqa: T201  # the caller waits for it
     _signal_all(helpers, signal.SIGCONT)
     child.send_signal(signal.SIGCONT)
     child.send_signal(spec["stop_signal"])

@@ -213,6 +213,8 @@ class Server(ABC):
         if self._guard is None or self._guard.poll() is not None:
             raise ServerError(self.name, "does not run")
         _tell(self._guard, number, *helpers)
+        assert self._guard.stdout is not None  # noqa: S101  # it is a pipe
+        self._guard.stdout.readline()  # it has been sent, or there is nobody left to send it to
 
     @contextlib.contextmanager
     def _sole_use(self) -> Iterator[int]:
