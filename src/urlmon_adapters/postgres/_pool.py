@@ -76,17 +76,8 @@ class Pool(AsyncConnectionPool[PooledConnection]):
         try:
             yield connection
             await connection.commit()
-        except psycopg.OperationalError:
-            if connection.closed:
-                await self._renew(connection)
-            else:
-                await _roll_back(connection)
-            raise
-        except Exception:
-            await _roll_back(connection)
-            raise
-        except BaseException:
-            await connection.abandon()
+        except BaseException as exc:
+            await self._undo(connection, exc)
             raise
         finally:
             await self._give_back(connection)
@@ -106,17 +97,9 @@ class Pool(AsyncConnectionPool[PooledConnection]):
                 # In one round trip, which only values put into the text by the client allow.
                 await AsyncClientCursor(connection).execute("BEGIN;" + enter, values)
                 begun = True
-            except psycopg.OperationalError:
-                if not connection.closed:
-                    await _roll_back(connection)
+            except BaseException as exc:
+                if not await self._undo(connection, exc):
                     raise
-                await self._renew(connection)
-            except Exception:
-                await _roll_back(connection)
-                raise
-            except BaseException:
-                await connection.abandon()
-                raise
             finally:
                 if not begun:
                     await self._give_back(connection)
@@ -124,6 +107,17 @@ class Pool(AsyncConnectionPool[PooledConnection]):
                 return connection
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = _PAUSE_SECONDS
+
+    async def _undo(self, connection: PooledConnection, error: BaseException) -> bool:
+        """End a transaction that an error broke off; say whether it was the connection's loss."""
+        if isinstance(error, psycopg.OperationalError) and connection.closed:
+            await self._renew(connection)
+            return True
+        if isinstance(error, Exception):
+            await _roll_back(connection)
+        else:
+            await connection.abandon()
+        return False
 
     async def _taken(self, seconds: float) -> PooledConnection:
         """Take a connection out of the pool."""
