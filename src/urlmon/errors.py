@@ -7,6 +7,8 @@ and which, and never hold a secret.  An error of a driver reaches a caller only 
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 
 class UrlmonError(Exception):
     """The root of all errors of urlmon; never raised itself."""
@@ -149,16 +151,25 @@ class UnavailableError(StoreError):
     Attributes:
         maybe_applied: Whether a write can have been applied although its answer was lost.  Every
             write of urlmon may be repeated, so repeating is right in both cases.
+        retry_after: How long the store asks to be left alone; None if it does not say.
     """
 
     def __init__(
-        self, store: str, operation: str, detail: str, *, maybe_applied: bool = False
+        self,
+        store: str,
+        operation: str,
+        detail: str,
+        *,
+        maybe_applied: bool = False,
+        retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(store, operation, detail)
         self.maybe_applied = maybe_applied
+        self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.args, {"maybe_applied": self.maybe_applied})
+        kwargs = {"maybe_applied": self.maybe_applied, "retry_after": self.retry_after}
+        return _rebuild, (type(self), self.args, kwargs)
 
 
 class LeaseLostError(StoreError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from datetime import timedelta
 
 import pytest
 
@@ -55,8 +56,8 @@ _EXAMPLES: list[tuple[UrlmonError, dict[str, object], str]] = [
         "MonitorRepo.add (memory): the tenant's limit max_monitors = 5 is reached",
     ),
     (
-        UnavailableError(*_AT, "gone", maybe_applied=True),
-        {"maybe_applied": True},
+        UnavailableError(*_AT, "gone", maybe_applied=True, retry_after=timedelta(seconds=5)),
+        {"maybe_applied": True, "retry_after": timedelta(seconds=5)},
         "MonitorRepo.add (memory): gone",
     ),
     (
@@ -114,6 +115,11 @@ def test_builtin_bases() -> None:
 def test_a_failure_is_only_maybe_applied_when_said_so() -> None:
     """Nothing is assumed to have been written."""
     assert UnavailableError(*_AT, "gone").maybe_applied is False
+
+
+def test_a_store_asks_for_no_wait_unless_it_says_so() -> None:
+    """The default names no time, so that a caller waits as long as it usually does."""
+    assert UnavailableError(*_AT, "gone").retry_after is None
 
 
 def test_all_problems_of_a_configuration() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -32,20 +36,47 @@ _ADVICE: Final = {
 _ADDRESS: Final = "check INFLUXDB_URL"
 
 
-def refused(status: int, operation: str, *, writing: bool) -> StoreError:
+_LONGEST_WAIT: Final = timedelta(days=1)
+_SECONDS: Final = re.compile("[0-9]{1,9}")
+
+
+def wait_asked_for(headers: Mapping[str, str]) -> timedelta | None:
+    """Return how long the header `Retry-After` asks to wait (RFC 9110, 10.2.3), a day at most.
+
+    It holds seconds, or an instant, by the server's clock as far as that is said.  None where it is
+    missing or makes no sense.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(value):
+        return min(timedelta(seconds=int(value)), _LONGEST_WAIT)
+    until = _instant(value)
+    if until is None:
+        return None
+    now = _instant(headers.get("Date", "")) or datetime.now(UTC)
+    return min(max(until - now, timedelta(0)), _LONGEST_WAIT)
+
+
+def refused(
+    status: int, operation: str, *, writing: bool, retry_after: timedelta | None = None
+) -> StoreError:
     """Return the error that an HTTP status other than 2xx means.
 
     Args:
         status: The status.
         operation: The port's method.
         writing: Whether the request was to change something.
+        retry_after: How long the server asks to wait.
     """
     advice = _ADVICE.get(status, "")
     if status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         detail = advice or "the server failed: see its log"
         applied = writing and status != _TOO_MANY
         return UnavailableError(
-            STORE, operation, f"{detail} (status {status})", maybe_applied=applied
+            STORE,
+            operation,
+            f"{detail} (status {status})",
+            maybe_applied=applied,
+            retry_after=retry_after,
         )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         advice = f"the server points to another address: {_ADDRESS}"
@@ -73,3 +104,12 @@ def failed(error: Exception, operation: str, *, writing: bool) -> StoreError:
     else:
         detail = "the connection was lost: is the server up?"
     return UnavailableError(STORE, operation, detail, maybe_applied=writing)
+
+
+def _instant(text: str) -> datetime | None:
+    """Return an instant as HTTP writes it; None if it is none."""
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

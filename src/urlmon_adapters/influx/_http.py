@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from urlmon.domain.secrets import Secret
 from urlmon.errors import StoreError
-from urlmon_adapters.influx._errors import STORE, failed, refused
+from urlmon_adapters.influx._errors import STORE, failed, refused, wait_asked_for
 
 _GOOD: Final = range(200, 300)
 _UNAUTHORIZED: Final = 401
@@ -104,7 +104,12 @@ class Http:
                 if status not in request.accepts:
                     said = (await response.read()).decode(errors="replace")
                     meant = request.unauthorized if status == _UNAUTHORIZED else status
-                    error = refused(meant, operation, writing=request.writing)
+                    error = refused(
+                        meant,
+                        operation,
+                        writing=request.writing,
+                        retry_after=wait_asked_for(response.headers),
+                    )
                     raise error from _Answer(f"{status} {response.reason}: {said}")
                 yield response
         except (aiohttp.ClientError, OSError) as exc:

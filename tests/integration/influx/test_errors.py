@@ -195,6 +195,45 @@ async def test_each_status(
 
 
 @pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ((), None),
+        (("Retry-After: 7",), 7),
+        (("Retry-After: 0",), 0),
+        (("Retry-After: 999999999",), 86_400),
+        (("Retry-After: -1",), None),
+        (("Retry-After: 1e3",), None),
+        (("Retry-After: soon",), None),
+        (("Retry-After: Mon, 15 Jun 99999999999999999999 12:00:00 GMT",), None),
+        (("Retry-After: \u0663".encode().decode("latin-1"),), None),
+        (
+            (
+                "Date: Mon, 15 Jun 2026 12:00:00 GMT",
+                "Retry-After: Mon, 15 Jun 2026 12:01:30 GMT",
+            ),
+            90,
+        ),
+        (("Date: never", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT"), 0),
+        (("Retry-After: Sun, 06 Nov 2194 08:49:37 GMT",), 86_400),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_server_that_asks_to_wait(
+    clock: FakeClock, status: int, headers: tuple[str, ...], seconds: int | None
+) -> None:
+    """What `Retry-After` asks for is in the error, in whichever of its forms; nonsense is not."""
+    async with (
+        answering(answer(status, b"{}", *headers)) as url,
+        opened(url, TOKEN, bucket="b") as client,
+    ):
+        for operation in CALLS:
+            error = await error_of(operation, stores(client, clock))
+            assert isinstance(error, UnavailableError)
+            expected = None if seconds is None else timedelta(seconds=seconds)
+            assert error.retry_after == expected
+
+
+@pytest.mark.parametrize(
     "said", [b"-ERR unknown command\r\n", b"HTTP/1.1 banana\r\n\r\n", b"\x00" * 100]
 )
 async def test_what_is_no_http(clock: FakeClock, said: bytes) -> None:
