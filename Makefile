@@ -12,7 +12,7 @@ DEMO_READY := $(firstword $(wildcard .venv/.dev) .venv/.demo)
 SYSTEM_TOOLS = if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then sh tools/apt-install.sh; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint influxd lock clean
+.PHONY: help demo test campaign lint influxd lock clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,11 @@ test: .venv/.dev  ## Run all tests: ARGS="tests/unit -x"
 	@$(SYSTEM_TOOLS)
 	@$(BIN)/python -m urlmon_adapters.servers --if-possible
 	@$(BIN)/pytest -n 2 $(ARGS)
+
+campaign: .venv/.dev  ## Run the long tests in full, for hours: ARGS="tests/campaign -k locks"
+	@$(SYSTEM_TOOLS)
+	@$(BIN)/python -m urlmon_adapters.servers --if-possible
+	@URLMON_CAMPAIGN=1 $(BIN)/pytest -n 0 -m campaign -v $(ARGS)
 
 lint: .venv/.dev  ## Check style, types and imports
 	$(BIN)/ruff check

@@ -13,6 +13,7 @@ settings.register_profile("urlmon", deadline=None)
 settings.load_profile("urlmon")
 
 pytest_plugins = [
+    "tests.fixtures.campaign",
     "tests.fixtures.servers",
     "tests.fixtures.influx",
     "tests.fixtures.postgres",
