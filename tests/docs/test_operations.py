@@ -206,8 +206,8 @@ def test_reference_of_the_indexes(postgres_url: str) -> None:
 
 def test_reference_of_the_points() -> None:
     """Each tag and field of a point stands in the reference."""
-    line = encode([a_result(TenantId.new(), MonitorId.new())]).decode()
-    measurement, fields, _ = line.split(" ")
+    (line,) = encode([a_result(TenantId.new(), MonitorId.new())])
+    measurement, fields, _ = line.decode().split(" ")
     names = re.findall(r"(\w+)=", f"{measurement},{fields}")
     assert len(names) == 16
     for name in names:

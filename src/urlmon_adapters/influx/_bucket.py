@@ -98,7 +98,7 @@ async def _prove(influx: Influx, bucket: Bucket) -> None:
     They are told neither the organization nor the bucket: the one is the token's own, the other is
     found by a mapping, which can have been made by hand.
     """
-    await influx.write(_OPERATION, f'urlmon bucket="{bucket.id}"'.encode())
+    await influx.write(_OPERATION, [f'urlmon bucket="{bucket.id}"'.encode()])
     if await read_mark(influx, _OPERATION) != bucket.id:
         raise StoreError(
             STORE,

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,13 +24,14 @@ from attrs import frozen
 from urlmon.domain.secrets import Secret
 from urlmon.errors import CorruptDataError, StoreError, UnavailableError
 from urlmon_adapters.influx._errors import STORE, refused
-from urlmon_adapters.influx._http import Http, Request
+from urlmon_adapters.influx._http import GOOD, Answer, Http, Request
 
 Params = Mapping[str, str | int]
 # Rows of a part of an answer: decoding one holds the event loop for some milliseconds.
 _ROWS_AT_ONCE: Final = 1_000
 # Several times as fast as the default level, for bodies that are a fifth larger.
 _FAST: Final = 1
+_GZIP: Final = 16 + zlib.MAX_WBITS
 _TEXT: Final = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
 _FORM: Final = {
     "Content-Type": "application/x-www-form-urlencoded",
@@ -105,23 +114,33 @@ class Influx:
         """Close the connections.  Does nothing when it is closed."""
         await self._http.close()
 
-    async def write(self, operation: str, lines: bytes) -> None:
-        """Write lines of the line protocol, with timestamps in microseconds."""
-        await self._answer(
+    async def write(
+        self, operation: str, lines: Iterable[bytes], *, accepts: Container[int] = GOOD
+    ) -> Answer:
+        """Write lines of the line protocol, with timestamps in microseconds.
+
+        Args:
+            operation: The port's method.
+            lines: Parts that each take no more than a few milliseconds to make; they are made and
+                compressed in a thread, which lets the event loop in after each.
+            accepts: The statuses of an answer that is no error.
+        """
+        return await self._http.answer(
             operation,
             Request(
                 method="POST",
                 path="/api/v2/write",
                 query={"org": self.org, "bucket": self.bucket, "precision": "us"},
                 headers=_TEXT,
-                body=await asyncio.to_thread(gzip.compress, lines, _FAST),
+                body=await asyncio.to_thread(_compressed, lines),
                 writing=True,
+                accepts=accepts,
             ),
         )
 
     async def delete(self, operation: str, predicate: str) -> None:
         """Delete the points of all times that a predicate selects."""
-        await self._answer(
+        await self._http.answer(
             operation,
             Request(
                 method="POST",
@@ -138,10 +157,9 @@ class Influx:
         request = Request(
             method="GET", path=path, query=query, headers=_JSON, accepts=(HTTPStatus.OK, _MISSING)
         )
-        async with self._http.send(operation, request) as response:
-            answer = await response.read()
+        answer = await self._http.answer(operation, request)
         with corrupt(operation):
-            return None if response.status == _MISSING else json.loads(answer)
+            return None if answer.status == _MISSING else json.loads(answer.body)
 
     async def found(self, operation: str) -> Any:
         """Return what the management API says of the bucket; None if it shows none.
@@ -155,7 +173,7 @@ class Influx:
 
     async def change(self, operation: str, method: str, path: str, body: object) -> None:
         """Let the management API make or change something, with a token known to be good."""
-        await self._answer(
+        await self._http.answer(
             operation,
             Request(
                 method=method,
@@ -223,9 +241,11 @@ class Influx:
         # Something passing, such as too many queries at once, or the server's own time limit.
         return UnavailableError(STORE, operation, "the server gave the query up: see its log")
 
-    async def _answer(self, operation: str, request: Request) -> bytes:
-        async with self._http.send(operation, request) as response:
-            return await response.read()
+
+def _compressed(parts: Iterable[bytes]) -> bytes:
+    # To compress a part gives other threads, and so the event loop, their turn.
+    zipper = zlib.compressobj(level=_FAST, wbits=_GZIP)
+    return b"".join([*map(zipper.compress, parts), zipper.flush()])
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

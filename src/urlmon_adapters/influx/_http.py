@@ -13,7 +13,7 @@ from urlmon.domain.secrets import Secret
 from urlmon.errors import StoreError
 from urlmon_adapters.influx._errors import STORE, failed, refused, wait_asked_for
 
-_GOOD: Final = range(200, 300)
+GOOD: Final = range(200, 300)
 _UNAUTHORIZED: Final = 401
 
 
@@ -42,10 +42,23 @@ class Request:
     form: Mapping[str, str] | None = None
     writing: bool = False
     unauthorized: int = _UNAUTHORIZED
-    accepts: Container[int] = _GOOD
+    accepts: Container[int] = GOOD
 
 
-class _Answer(Exception):  # noqa: N818 - it is raised nowhere
+@frozen(kw_only=True)
+class Answer:
+    """A whole answer.
+
+    Attributes:
+        status: Of HTTP.
+        body: What the server said.
+    """
+
+    status: int
+    body: bytes
+
+
+class _Said(Exception):  # noqa: N818 - it is raised nowhere
     """The cause of an error: what the server answered, in its own words."""
 
 
@@ -110,10 +123,19 @@ class Http:
                         writing=request.writing,
                         retry_after=wait_asked_for(response.headers),
                     )
-                    raise error from _Answer(f"{status} {response.reason}: {said}")
+                    raise error from _Said(f"{status} {response.reason}: {said}")
                 yield response
         except (aiohttp.ClientError, OSError) as exc:
             raise failed(exc, operation, writing=request.writing) from exc
+
+    async def answer(self, operation: str, request: Request) -> Answer:
+        """Send a request and return its answer, of an accepted status.
+
+        Raises:
+            StoreError: There is no such answer, or it broke off, translated.
+        """
+        async with self.send(operation, request) as response:
+            return Answer(status=response.status, body=await response.read())
 
     async def _sent(self, operation: str, request: Request) -> aiohttp.ClientResponse:
         """Wait for the head of the answer."""

@@ -6,7 +6,6 @@ Reading drops the success: both have the same instant, which is never read in pa
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -69,8 +68,7 @@ class InfluxCheckResultStore(CheckResultStore):
         batch = check_batch(results)
         fates, kept = judge_batch(batch, now=self._clock.now(), retention=self._retention)
         if kept:
-            # A full batch takes tens of milliseconds: not in the event loop.
-            await self._influx.write(_RECORD, await asyncio.to_thread(encode, kept))
+            await self._influx.write(_RECORD, encode(kept))
         return fates
 
     async def latest(

@@ -65,7 +65,7 @@ class InfluxHealthCheck(HealthCheck):
         if bucket is None:
             raise refused(404, _OPERATION, writing=False)
         # The server asks for the right to write before it finds that there is nothing to write.
-        await self._influx.write(_OPERATION, b"")
+        await self._influx.write(_OPERATION, [])
         await read_mark(self._influx, _OPERATION)
         return bucket
 

@@ -334,7 +334,7 @@ async def test_points_beyond_the_servers_retention(
 async def test_fields_of_other_types(influx: Influx, clock: FakeClock) -> None:
     """A bucket that holds something else by our names is an error, not a loss."""
     at = microseconds(clock.now())
-    await influx.write("test", f'check_results checked_at_us="a text" {at}'.encode())
+    await influx.write("test", [f'check_results checked_at_us="a text" {at}'.encode()])
     recording = stores(influx, clock)
     with pytest.raises(StoreError, match="other types"):
         await recording.results.record([now_due(recording)])

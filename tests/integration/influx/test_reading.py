@@ -100,7 +100,7 @@ async def test_rows_of_another_monitor(
         )
 
 
-GOOD = encode([evolve(now_due(stores(None, FakeClock())), error=BOOM)])  # type: ignore[arg-type]
+GOOD = b"".join(encode([evolve(now_due(stores(None, FakeClock())), error=BOOM)]))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_points_that_urlmon_does_not_write(
 ) -> None:
     """What somebody else wrote is an error, not a result that is nearly right."""
     assert old in GOOD
-    await influx.write("test", GOOD.replace(old, new))
+    await influx.write("test", [GOOD.replace(old, new)])
     for operation in ("CheckResultStore.latest", "CheckResultStore.history"):
         assert isinstance(await error_of(operation, recording), CorruptDataError)
 
