@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 from urlmon.domain.secrets import Secret
 from urlmon.errors import InvalidValueError
 from urlmon_adapters._redaction import split_url
+from urlmon_adapters._redis_url import parse_redis_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,8 @@ def _check_database_url(text: str) -> str:
 
 
 def _check_redis_url(text: str) -> str:
-    return _check_url(text, "redis", "rediss", "unix")
+    parse_redis_url(text)
+    return text
 
 
 def _check_influx_url(text: str) -> str:

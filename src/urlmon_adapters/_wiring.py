@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
-from redis.asyncio.connection import ConnectionPool
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 
 from urlmon.errors import ConfigurationError
 from urlmon.ports import CheckResultStore, CheckStatistics, Clock, HealthCheck
@@ -33,8 +34,7 @@ from urlmon_adapters.postgres import (
     build_pool,
     open_pool,
 )
-from urlmon_adapters.redis import Keys, RedisClient, RedisHealthCheck
-from urlmon_adapters.redis import build_pool as build_redis_pool
+from urlmon_adapters.redis import BareClients, Keys, RedisClient, RedisHealthCheck, build_topology
 from urlmon_adapters.settings import Settings
 
 _BETWEEN_SWEEPS: Final = timedelta(minutes=1)
@@ -65,14 +65,25 @@ def influxdb(settings: Settings) -> Influx:
     return Influx(influx.url, influx.token, org=influx.org, bucket=influx.bucket)
 
 
-def redis_pool(settings: Settings) -> ConnectionPool:
-    """Build the connection pool of Redis; it connects when it is used."""
-    return build_redis_pool(settings.redis.url.reveal())
+def redis_client(settings: Settings) -> RedisClient:
+    """Build what the adapters of Redis call; it connects when it is used."""
+    redis = settings.redis
+    return RedisClient(build_topology(redis.url.reveal()), keys=Keys(redis.namespace))
 
 
-def redis_client(settings: Settings, connections: ConnectionPool) -> RedisClient:
-    """Build what the adapters of Redis call."""
-    return RedisClient(connections, keys=Keys(settings.redis.namespace))
+def bare_clients(settings: Settings) -> BareClients:
+    """Build what makes the driver's own clients of Redis."""
+    return BareClients(settings.redis.url.reveal())
+
+
+def redis(clients: BareClients) -> Redis:
+    """Build the driver's client of one server, or of the master that Sentinels know."""
+    return clients.redis()
+
+
+def redis_cluster(clients: BareClients) -> RedisCluster:
+    """Build the driver's client of a cluster."""
+    return clients.cluster()
 
 
 def migrations(settings: Settings) -> Migrations:
@@ -127,6 +138,7 @@ async def opened(
     pool: Callable[[], Pool],
     influxdb: Callable[[], Influx],
     redis: Callable[[], RedisClient],
+    bare_clients: Callable[[], BareClients],
     migrations: Callable[[], Migrations],
     partitions: Callable[[], PartitionKeeper],
     sweep: Callable[[], Sweep],
@@ -147,6 +159,7 @@ async def opened(
             await ensure_bucket(influx, retention=retention(settings))
         client = redis()
         stack.push_async_callback(client.aclose)
+        stack.push_async_callback(bare_clients().aclose)
         await client.read("open", ("PING",))
         _log.info("all stores are open")
         if settings.migrate != "off":  # who looks away from the schema leaves it alone, too

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from dependency_injector import containers, providers
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.cluster import RedisCluster
 
 from urlmon.ports import (
     AlertRepo,
@@ -57,6 +57,7 @@ from urlmon_adapters.postgres import (
     PostgresTenantRepo,
 )
 from urlmon_adapters.redis import (
+    BareClients,
     RedisAlertStateCache,
     RedisCache,
     RedisClient,
@@ -112,7 +113,10 @@ class PersistenceContainer(PersistencePorts):
         settings: Given at construction: `PersistenceContainer(settings=…)`.
         pool: The psycopg pool.
         influxdb: The InfluxDB client; raises `ConfigurationError` where there are no settings.
-        redis: The Redis client.
+        redis: The client of one Redis, or of the master that Sentinels know; raises
+            `ConfigurationError` where `REDIS_URL` names a cluster.
+        redis_cluster: The client of a Redis Cluster; raises `ConfigurationError` where `REDIS_URL`
+            names none.
         migrations: Applies and examines migrations, on connections of its own.
         partitions: Makes, drops and lists the partitions of check results.
     """
@@ -121,15 +125,18 @@ class PersistenceContainer(PersistencePorts):
     retention: providers.Provider[timedelta] = providers.Singleton(_wiring.retention, settings)
     clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
 
-    _redis_pool: providers.Provider[ConnectionPool] = providers.Singleton(
-        _wiring.redis_pool, settings
-    )
     _redis_client: providers.Provider[RedisClient] = providers.Singleton(
-        _wiring.redis_client, settings, _redis_pool
+        _wiring.redis_client, settings
+    )
+    _bare_clients: providers.Provider[BareClients] = providers.Singleton(
+        _wiring.bare_clients, settings
     )
     pool: providers.Provider[Pool] = providers.Singleton(_wiring.pool, settings)
     influxdb: providers.Provider[Influx] = providers.Singleton(_wiring.influxdb, settings)
-    redis: providers.Provider[Redis] = providers.Singleton(Redis, connection_pool=_redis_pool)
+    redis: providers.Provider[Redis] = providers.Singleton(_wiring.redis, _bare_clients)
+    redis_cluster: providers.Provider[RedisCluster] = providers.Singleton(
+        _wiring.redis_cluster, _bare_clients
+    )
     migrations: providers.Provider[Migrations] = providers.Singleton(_wiring.migrations, settings)
 
     _database: providers.Provider[Database] = providers.Singleton(Database, pool)
@@ -191,6 +198,7 @@ class PersistenceContainer(PersistencePorts):
         pool=pool.provider,
         influxdb=influxdb.provider,
         redis=_redis_client.provider,
+        bare_clients=_bare_clients.provider,
         migrations=migrations.provider,
         partitions=partitions.provider,
         sweep=sweep.provider,

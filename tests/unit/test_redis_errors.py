@@ -6,8 +6,9 @@ import pytest
 from redis import exceptions as redis
 
 from urlmon.errors import CorruptDataError, StoreError, UnavailableError
-from urlmon_adapters.redis import build_pool
+from urlmon_adapters.redis import build_topology
 from urlmon_adapters.redis._errors import translate
+from urlmon_adapters.redis._nodes import OneServer
 
 
 def server_said(line: str) -> redis.RedisError:
@@ -54,7 +55,7 @@ NO_PASSWORD_SET = (
 )  # fmt: skip
 def test_answers(line: str, kind: type[StoreError], advice: str) -> None:
     """Each answer of the server becomes one error, which says what to do."""
-    error = translate(server_said(line), "Locks.renew", maybe_applied=True)
+    error = translate(server_said(line), "Locks.renew")
     assert type(error) is kind
     assert advice in error.detail
     assert (error.store, error.operation) == ("redis", "Locks.renew")
@@ -97,18 +98,19 @@ def test_urls_that_are_refused(url: str) -> None:
     from urlmon.errors import ConfigurationError
 
     with pytest.raises(ConfigurationError, match="REDIS_URL") as caught:
-        build_pool(url)
+        build_topology(url)
     shown = "".join(traceback.format_exception(caught.value, chain=True))
     assert "secret" not in shown.replace("a_secret", "")
 
 
 def test_options_that_are_ours() -> None:
     """A URL cannot make the driver retry, decode, or wait by itself; what else it says counts."""
-    pool = build_pool(
+    topology = build_topology(
         "redis://user:secret@host:1/2?protocol=3&socket_timeout=9&decode_responses=yes"
         "&retry_on_timeout=yes&socket_connect_timeout=3"
     )
-    connection = pool.make_connection()
+    assert isinstance(topology, OneServer)
+    connection = topology._node.connection()
     assert (connection.host, connection.port, connection.db) == ("host", 1, 2)
     assert connection.retry.get_retries() == 0
     assert connection.protocol == 2
@@ -116,4 +118,4 @@ def test_options_that_are_ours() -> None:
     assert connection.socket_connect_timeout == 3
     assert connection.client_name == "urlmon"
     assert not connection.encoder.decode_responses
-    assert "secret" not in repr(pool)
+    assert "secret" not in repr(topology._node.pool)

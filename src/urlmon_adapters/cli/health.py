@@ -79,7 +79,7 @@ async def _look(settings: Settings) -> HealthReport:
     login = Migrations(settings.postgres.url.reveal())
     async with AsyncExitStack() as stack:
         # `running` would raise for a store that is down; nothing here connects before its check.
-        stack.push_async_callback(container.redis().connection_pool.disconnect)
+        stack.push_async_callback(container._redis_client().aclose)  # noqa: SLF001 - `running` would
         if settings.influxdb is not None:
             stack.push_async_callback(container.influxdb().close)
             await container.influxdb().open()

@@ -1,8 +1,10 @@
 """The Redis adapters: working state, which is rebuilt when it is lost."""
 
-from urlmon_adapters.redis._client import RedisClient, build_pool
+from urlmon_adapters.redis._client import RedisClient
 from urlmon_adapters.redis._keys import Keys
+from urlmon_adapters.redis._topology import build_topology
 from urlmon_adapters.redis.alert_state import RedisAlertStateCache
+from urlmon_adapters.redis.bare import BareClients
 from urlmon_adapters.redis.cache import RedisCache
 from urlmon_adapters.redis.counters import RedisFailureCounters
 from urlmon_adapters.redis.deny_list import RedisDenyList
@@ -13,6 +15,7 @@ from urlmon_adapters.redis.schedule import RedisSchedule
 from urlmon_adapters.redis.sessions import RedisSessionStore
 
 __all__ = [
+    "BareClients",
     "Keys",
     "RedisAlertStateCache",
     "RedisCache",
@@ -24,5 +27,5 @@ __all__ = [
     "RedisSchedule",
     "RedisSessionStore",
     "RedisTransitionOutbox",
-    "build_pool",
+    "build_topology",
 ]

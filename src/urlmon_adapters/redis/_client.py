@@ -6,22 +6,20 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool, parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, RedisError
 
-from urlmon.errors import ConfigurationError, UnavailableError
+from urlmon.errors import StoreError, UnavailableError
+from urlmon_adapters.redis._commands import Argument, Command, Reply
 from urlmon_adapters.redis._errors import STORE, translate
 from urlmon_adapters.redis._keys import Keys
+from urlmon_adapters.redis._nodes import Topology
 from urlmon_adapters.redis._scripts import Script
 
-Argument: TypeAlias = str | int | bytes
-Reply: TypeAlias = "bytes | int | list[Reply] | None"
-
 _MICROSECOND: Final = timedelta(microseconds=1)
+_KEYLESS: Final = frozenset({"ECHO", "INFO", "PING", "PUBSUB", "TIME"})
 
 
 class StoreTime:
@@ -43,41 +41,10 @@ class StoreTime:
         await asyncio.sleep(moment - self.monotonic())
 
 
-def build_pool(url: str) -> ConnectionPool:
-    """Build a pool; it connects when it is first used.
-
-    Args:
-        url: `redis://`, `rediss://` or `unix://`, with options of redis-py in its query.
-
-    Raises:
-        ConfigurationError: The URL cannot be used.
-    """
-    ours: dict[str, Any] = {
-        # What may be repeated is known here and not in the driver: it never repeats anything.
-        "retry": Retry(NoBackoff(), 0),
-        # `RedisClient` limits a whole call.  The driver's own limit would use `asyncio.wait_for`,
-        # which before Python 3.12 now and then swallows a cancellation.
-        "socket_timeout": None,
-        "protocol": 2,
-        "decode_responses": False,
-        "client_name": "urlmon",
-    }
-    try:
-        pool = ConnectionPool(**{**parse_url(url), **ours})
-        pool.make_connection()  # type: ignore[no-untyped-call]  # refuses unknown options
-    except (ValueError, TypeError, RedisError):
-        # Neither the text nor the cause of the error: they can hold a part of the password.
-        raise ConfigurationError(
-            "REDIS_URL: must be redis://, rediss:// or unix://, special characters percent-encoded,"
-            " with options of redis-py only"
-        ) from None
-    return pool
-
-
 class RedisClient:
     """Commands and scripts.  Belongs to one event loop.
 
-    Cancelling a call closes the connection it used: no answer is ever taken for another's.
+    Cancelling a call closes the connections it used: no answer is ever taken for another's.
 
     Attributes:
         keys: Builds the keys.
@@ -86,46 +53,69 @@ class RedisClient:
 
     def __init__(
         self,
-        pool: ConnectionPool,
+        topology: Topology,
         *,
         keys: Keys | None = None,
         time: StoreTime | None = None,
-        largest: int = 50,
         timeout_seconds: float = 5,
     ) -> None:
-        """Use a pool, which `aclose` closes.
+        """Use servers, whose connections `aclose` closes.
 
         Args:
-            pool: Gives the connections.
+            topology: The servers.
             keys: Builds the keys; by default for the namespace `url-monitor:`.
             time: The time; only a test gives another.
-            largest: Connections at most, beside those of tasks that wait for a lock.
             timeout_seconds: How long a call may take, from waiting for a connection to the answer.
         """
         self.keys = keys or Keys()
         self.time = time or StoreTime()
-        self._pool = pool
-        self._pool.max_connections = max(largest, self._pool.max_connections)
+        self._topology = topology
         self._timeout_seconds = timeout_seconds
-        # Instead of the driver's blocking pool: a semaphore survives the cancelling of a waiter.
-        self._slots = asyncio.Semaphore(largest)
 
     async def aclose(self) -> None:
         """Close every connection; the next call would open one again."""
-        await self._pool.aclose()
+        await self._topology.aclose()
 
     async def read(self, operation: str, *commands: Sequence[Argument]) -> list[Reply]:
         """Send commands that change nothing, together, and return their answers.
 
+        A command names its key second, or is one of those without any; a cluster answers these
+        from some node, where there are others from one of theirs.
+
         Raises:
             StoreError: The driver's error, translated.
         """
-        return await self._exchange(operation, commands, writes=False)
+        return await self._exchange(operation, list(map(_reading, commands)))
+
+    async def read_masters(
+        self, operation: str, *commands: Sequence[Argument]
+    ) -> dict[str, list[Reply]]:
+        """Send commands that change nothing to every master; return their answers by its name.
+
+        Raises:
+            StoreError: The driver's error, translated; nothing is known of any master then.
+        """
+        answers: dict[str, list[Reply]] = {}
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                for node in await self._topology.masters():
+                    asked = list(map(_reading, commands))
+                    await node.exchange(asked)
+                    answers[node.name] = _answers(operation, asked)
+        except (TimeoutError, RedisError) as exc:
+            raise self._failure(exc, operation, ()) from exc
+        return answers
 
     async def run(
         self, operation: str, script: Script, keys: Sequence[str], *arguments: Argument
     ) -> Reply:
         """Run a script in one step; its first argument is the time offset.
+
+        Args:
+            operation: The port's method.
+            script: Finds its keys in `KEYS`.
+            keys: All that it touches, with one hash tag.
+            arguments: Follow the time offset.
 
         Raises:
             StoreError: The driver's error, translated.
@@ -139,30 +129,34 @@ class RedisClient:
 
         Args:
             operation: The port's method.
-            script: Must be repeatable: when the server lost it on the way, all are sent again.
+            script: Must be repeatable.
             calls: The keys and then the arguments of each.
             keys: How many of them are keys.
 
         Raises:
-            StoreError: The driver's error, translated.
+            StoreError: The driver's error, translated; others of the calls may have been applied,
+                and an `UnavailableError` tells so.
         """
         offset = self.time.offset // _MICROSECOND
-        rest = [(keys, *call[:keys], offset, *call[keys:]) for call in calls]
-        by_digest = [("EVALSHA", script.digest, *each) for each in rest]
-        try:
-            return await self._exchange(operation, by_digest, writes=True)
-        except NoScriptError:
-            with_text = [("EVAL", script.text, *rest[0]), *by_digest[1:]]
-            return await self._exchange(operation, with_text, writes=True)
+        commands = [
+            Command(
+                ("EVALSHA", script.digest, keys, *call[:keys], offset, *call[keys:]),
+                str(call[0]) if keys else None,
+                writes=True,
+            )
+            for call in calls
+        ]
+        return await self._exchange(operation, commands, script)
 
     async def listen(self, channel: str, heard: asyncio.Event) -> None:
         """Set an event for each message on a channel, and once when listening has begun or ended.
 
         Uses a connection of its own, so that those who wait never starve those they wait for.
         """
-        connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        connection: AbstractConnection | None = None
         try:
-            await connection.connect()
+            connection = await self._topology.connection(channel)
+            await connection.connect()  # type: ignore[no-untyped-call]
             await connection.send_command("SUBSCRIBE", channel)
             while True:
                 await connection.read_response()
@@ -170,43 +164,54 @@ class RedisClient:
         except RedisError:
             heard.set()
         finally:
-            await connection.disconnect(nowait=True)
+            if connection is not None:
+                await connection.disconnect(nowait=True)
 
     async def _exchange(
-        self, operation: str, commands: Sequence[Sequence[Argument]], *, writes: bool
+        self, operation: str, commands: Sequence[Command], script: Script | None = None
     ) -> list[Reply]:
-        """Send commands on a connection and read their answers; `NoScriptError` passes."""
-        sent = False
+        """Send commands and return their answers; a script again where the server forgot it."""
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._slots:
-                connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-                try:
-                    sent = True
-                    await connection.send_packed_command(connection.pack_commands(commands))
-                    read = [await _read_reply(connection) for _ in commands]
-                finally:
-                    # The driver has closed it if it was left in the midst of an answer.
-                    await self._pool.release(connection)
-            replies = list[Reply]()
-            for reply in read:
-                if isinstance(reply, ResponseError):
-                    raise reply
-                replies.append(reply)
-        except NoScriptError:
-            raise
-        except TimeoutError as exc:
-            detail = f"no answer within {self._timeout_seconds:g} s: is the server overloaded?"
-            raise UnavailableError(STORE, operation, detail, maybe_applied=sent and writes) from exc
-        except RedisError as exc:
-            raise translate(exc, operation, maybe_applied=sent and writes) from exc
-        else:
-            return replies
+            async with asyncio.timeout(self._timeout_seconds) as limit:
+                until = limit.when()
+                await self._topology.exchange(commands, until=until)
+                if script is not None:
+                    lost = [each for each in commands if isinstance(each.answer, NoScriptError)]
+                    for each in lost:
+                        each.words = ("EVAL", script.text, *each.words[2:])
+                    if lost:
+                        await self._topology.exchange(lost, until=until)
+        except (TimeoutError, RedisError) as exc:
+            raise self._failure(exc, operation, commands) from exc
+        return _answers(operation, commands)
+
+    def _failure(
+        self, error: TimeoutError | RedisError, operation: str, commands: Sequence[Command]
+    ) -> StoreError:
+        """Return what to raise for a call that was not answered."""
+        applied = _any_applied(commands)
+        if isinstance(error, RedisError):
+            return translate(error, operation, maybe_applied=applied)
+        detail = f"no answer within {self._timeout_seconds:g} s: is the server overloaded?"
+        return UnavailableError(STORE, operation, detail, maybe_applied=applied)
 
 
-async def _read_reply(connection: AbstractConnection) -> Reply | ResponseError:
-    """Return an answer, also one that is an error: others may follow it."""
-    try:
-        reply: Reply = await connection.read_response()
-    except ResponseError as exc:
-        return exc
-    return reply
+def _reading(words: Sequence[Argument]) -> Command:
+    """Return a command that changes nothing."""
+    return Command(words, None if words[0] in _KEYLESS else str(words[1]))
+
+
+def _answers(operation: str, commands: Sequence[Command]) -> list[Reply]:
+    """Return the answers, if none is an error."""
+    replies = list[Reply]()
+    for command in commands:
+        if isinstance(command.answer, RedisError):
+            applied = _any_applied(commands)
+            raise translate(command.answer, operation, maybe_applied=applied) from command.answer
+        replies.append(command.answer)
+    return replies
+
+
+def _any_applied(commands: Sequence[Command]) -> bool:
+    """Say whether any of some commands can have changed something."""
+    return any(command.maybe_applied for command in commands)

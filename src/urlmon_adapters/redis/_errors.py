@@ -14,7 +14,10 @@ STORE: Final = "redis"
 _LOGIN: Final = "check user and password in REDIS_URL"
 _LOST: Final = "the connection was lost or could not be made: is the server up?"
 _FOREIGN: Final = "a key holds what urlmon does not write: does the namespace serve somebody else?"
-_NODE: Final = "the server is one node of a cluster: REDIS_URL must name a single server or a proxy"
+_NODE: Final = "the server is one node of a cluster: REDIS_URL must begin with redis+cluster://"
+# What no server says: the first word of errors that are raised here.
+NO_CLUSTER: Final = "NOCLUSTER"
+NO_MASTER: Final = "NOMASTER"
 # What a person does about it; the keys are the first word of the server's answer.
 _ADVICE: Final = {
     "NOAUTH": f"the server asks for a password: {_LOGIN}",
@@ -22,6 +25,8 @@ _ADVICE: Final = {
     "NOPERM": "the user lacks a permission: grant it the commands and keys that urlmon uses",
     "MOVED": _NODE,
     "ASK": _NODE,
+    NO_CLUSTER: "the server is no node of a cluster: REDIS_URL must begin with redis://",
+    NO_MASTER: "the Sentinels know no master of that name: check REDIS_URL",
 }
 # Later the same call can succeed.
 _TRANSIENT: Final = {
@@ -49,29 +54,32 @@ def translate(
     Args:
         error: What redis-py raised.
         operation: The port's method.
-        maybe_applied: Whether a write had been sent: it counts where the answer was lost.
+        maybe_applied: Whether a write can have been applied.
     """
-    code = _code(error)
+    code = code_of(error)
     if code in _TRANSIENT:
-        return UnavailableError(STORE, operation, _TRANSIENT[code])
+        return UnavailableError(STORE, operation, _TRANSIENT[code], maybe_applied=maybe_applied)
     if code in _ADVICE:
         return StoreError(STORE, operation, _ADVICE[code])
     if isinstance(error, redis.AuthenticationError):
         return StoreError(STORE, operation, f"the login failed: {_LOGIN}")
-    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+    if is_lost(error):
         full = code == "ERR"  # a server that answered, but took no connection
-        return UnavailableError(
-            STORE,
-            operation,
-            "the server takes no more clients: raise maxclients" if full else _LOST,
-            maybe_applied=maybe_applied and not full,
-        )
+        detail = "the server takes no more clients: raise maxclients" if full else _LOST
+        return UnavailableError(STORE, operation, detail, maybe_applied=maybe_applied)
     if code == "WRONGTYPE" or _OF_SCRIPT.search(str(error)):
         return CorruptDataError(STORE, operation, _FOREIGN)
     return StoreError(STORE, operation, f"the server refused it ({code or type(error).__name__})")
 
 
-def _code(error: redis.RedisError) -> str:
+def is_lost(error: redis.RedisError) -> bool:
+    """Say whether a connection was lost, or could not be made."""
+    return isinstance(error, redis.ConnectionError | redis.TimeoutError) and not isinstance(
+        error, redis.AuthenticationError
+    )
+
+
+def code_of(error: redis.RedisError) -> str:
     """Return the server's error code, such as "OOM"; "" where the error is the driver's own."""
     inner = _IN_SCRIPT.search(str(error))
     if inner is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from urlmon.errors import CorruptDataError
-from urlmon_adapters.redis._client import Reply
+from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import STORE
 
 

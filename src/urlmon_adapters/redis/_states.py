@@ -23,7 +23,7 @@ from urlmon.domain.alerting import (
 )
 from urlmon.domain.check_results import CheckOutcome
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
-from urlmon_adapters.redis._client import Argument, Reply
+from urlmon_adapters.redis._commands import Argument, Reply
 from urlmon_adapters.redis._keys import Keys, bucket_of
 from urlmon_adapters.redis._replies import items, text
 

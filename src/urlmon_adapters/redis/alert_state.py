@@ -13,7 +13,8 @@ from urlmon.domain.ids import AlertId, MonitorId, TenantId, require_owner, requi
 from urlmon.domain.pages import check_many
 from urlmon.errors import NotFoundError
 from urlmon.ports import AlertStateCache
-from urlmon_adapters.redis._client import RedisClient, Reply
+from urlmon_adapters.redis._client import RedisClient
+from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import STORE
 from urlmon_adapters.redis._replies import decoding
 from urlmon_adapters.redis._scripts import load

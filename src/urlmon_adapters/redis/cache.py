@@ -27,7 +27,8 @@ from urlmon.domain.ids import TenantId, require_tenant
 from urlmon.errors import StoreError, UnavailableError
 from urlmon.ports import Cache
 from urlmon.services.loads import SharedLoads, Shelf
-from urlmon_adapters.redis._client import Argument, RedisClient, Reply
+from urlmon_adapters.redis._client import RedisClient
+from urlmon_adapters.redis._commands import Argument, Reply
 from urlmon_adapters.redis._replies import body, decoding, items, number, text
 from urlmon_adapters.redis._scripts import load as load_script
 

@@ -11,7 +11,8 @@ from urlmon.domain.counters import NO_COUNT, FailureCount, check_count_ttl
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import check_many
 from urlmon.ports import FailureCounters
-from urlmon_adapters.redis._client import RedisClient, Reply
+from urlmon_adapters.redis._client import RedisClient
+from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._replies import decoding, items, number, text
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import from_us, to_us

@@ -7,7 +7,8 @@ from datetime import datetime
 from urlmon.domain._validators import check_instant
 from urlmon.domain.deny_list import check_token_id, may_be_forgotten
 from urlmon.ports import DenyList
-from urlmon_adapters.redis._client import RedisClient, Reply
+from urlmon_adapters.redis._client import RedisClient
+from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._replies import decoding, items, number
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import from_us, to_us

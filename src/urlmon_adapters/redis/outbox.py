@@ -13,7 +13,8 @@ from urlmon.domain.pages import check_page_size
 from urlmon.domain.transitions import ClaimedTransition, DeadLetter, check_claim, check_delay
 from urlmon.errors import LeaseLostError
 from urlmon.ports import TransitionOutbox
-from urlmon_adapters.redis._client import RedisClient, Reply
+from urlmon_adapters.redis._client import RedisClient
+from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import STORE
 from urlmon_adapters.redis._keys import BUCKETS, bucket_of, bucket_order
 from urlmon_adapters.redis._replies import decoding, items, number, text

@@ -27,7 +27,8 @@ from urlmon.domain.scheduling import (
 from urlmon.domain.transitions import check_claim, check_delay
 from urlmon.errors import LeaseLostError
 from urlmon.ports import Schedule
-from urlmon_adapters.redis._client import Argument, RedisClient, Reply
+from urlmon_adapters.redis._client import RedisClient
+from urlmon_adapters.redis._commands import Argument, Reply
 from urlmon_adapters.redis._errors import STORE
 from urlmon_adapters.redis._keys import BUCKETS, Keys, bucket_of, bucket_order
 from urlmon_adapters.redis._replies import decoding, items, number, text

@@ -23,7 +23,8 @@ from urlmon.domain.sessions import (
 )
 from urlmon.errors import ConflictError
 from urlmon.ports import SessionStore
-from urlmon_adapters.redis._client import RedisClient, Reply
+from urlmon_adapters.redis._client import RedisClient
+from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import STORE
 from urlmon_adapters.redis._replies import decoding, items, number, text
 from urlmon_adapters.redis._scripts import load

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.servers import leave_out
-from tests.fixtures.working import a_client
+from tests.fixtures.working import a_client, is_idle
 
 from urlmon_adapters.servers import MissingServerError, RedisServer
 
@@ -42,7 +42,7 @@ async def own_client(own_redis: RedisServer) -> AsyncIterator[RedisClient]:
     """A client of that Redis."""
     client = a_client(own_redis.url)
     yield client
-    assert not client._pool._in_use_connections
+    assert is_idle(client)
     await client.aclose()
 
 
@@ -58,5 +58,5 @@ async def proxied_client(proxy: Proxy) -> AsyncIterator[RedisClient]:
     """A client that reaches the shared Redis through the proxy."""
     client = a_client(proxy.url)
     yield client
-    assert not client._pool._in_use_connections
+    assert is_idle(client)
     await client.aclose()

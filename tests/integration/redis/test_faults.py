@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from attrs import evolve
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.working import a_client, in_redis
+from tests.fixtures.working import a_client, in_redis, is_idle, nodes_of
 from tests.fixtures.working_calls import TTL, Calls
 
 from urlmon.domain.alerting import Decision, DecisionKind
@@ -17,9 +17,9 @@ from urlmon.domain.leases import Lease
 from urlmon.domain.sessions import Session
 from urlmon.errors import UnavailableError
 from urlmon.testing.clock import NOON
+from urlmon_adapters.redis import RedisClient, build_topology
 
 if TYPE_CHECKING:
-    from urlmon_adapters.redis import RedisClient
     from urlmon_adapters.servers import RedisServer
 
 SHORT_SECONDS: Final = 0.2
@@ -124,9 +124,8 @@ async def test_silence(proxy: Proxy, name: str) -> None:
 
 async def test_no_connection_free(proxy: Proxy) -> None:
     """A call that found no free connection in time was not sent."""
-    from urlmon_adapters.redis import RedisClient, build_pool
-
-    client = RedisClient(build_pool(proxy.url), largest=1, timeout_seconds=SHORT_SECONDS)
+    topology = build_topology(proxy.url, largest=1)
+    client = RedisClient(topology, timeout_seconds=SHORT_SECONDS)
     await client.read("first", ("PING",))
     proxy.silent = True
     results = await asyncio.gather(
@@ -178,8 +177,7 @@ async def test_cancelled_anywhere(proxied_client: RedisClient, proxy: Proxy, nam
         finished = finished or not cancelled
         proxy.delay = 0
         await _probe(proxied_client, f"{name} {turns}")
-        assert not proxied_client._pool._in_use_connections
-        assert not proxied_client._slots.locked()
+        assert is_idle(proxied_client)
         await call()  # a repeat is right, applied or not
     assert finished  # so that every await was reached
 
@@ -205,5 +203,9 @@ async def _cut(client: RedisClient, proxy: Proxy) -> None:
     """Break every connection, and return when the client could know."""
     proxy.cut()
     async with asyncio.timeout(10):
-        while not all(each._reader.at_eof() for each in client._pool._available_connections):  # noqa: ASYNC110
+        while not all(  # noqa: ASYNC110
+            each._reader.at_eof()
+            for node in nodes_of(client)
+            for each in node.pool._available_connections
+        ):
             await asyncio.sleep(0.001)

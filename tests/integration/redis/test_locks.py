@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures.working import PushedTime, in_redis
 
 from urlmon.errors import LeaseLostError
-from urlmon_adapters.redis import Keys, RedisClient, RedisLocks, build_pool
+from urlmon_adapters.redis import Keys, RedisClient, RedisLocks, build_topology
 
 if TYPE_CHECKING:
     from tests.fixtures.proxy import Proxy
@@ -81,7 +81,7 @@ async def test_deaf_waiter(
 
 async def test_waiters_starve_nobody(redis_url: str) -> None:
     """More may wait for a lock than there are connections."""
-    locks = RedisLocks(RedisClient(build_pool(redis_url), keys=Keys("few:"), largest=1))
+    locks = RedisLocks(RedisClient(build_topology(redis_url, largest=1), keys=Keys("few:")))
     lease = await locks.acquire("job", ttl=TTL)
     assert lease is not None
 

@@ -1,0 +1,163 @@
+"""The master that Sentinels know under a name.
+
+They are asked who it is before the first call, and again after a connection was lost, a call found
+no answer in time, or a server said that it takes no writes.  A server that is found is asked for
+its role on every new connection, as <https://redis.io/docs/latest/develop/reference/sentinel-clients/>
+demands: one that was just demoted, or that an outdated Sentinel named, is not used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, cast
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import (
+    ConnectionError,  # noqa: A004 - the driver's
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from urlmon_adapters.redis._commands import Command, Fate
+from urlmon_adapters.redis._errors import NO_MASTER, code_of, is_lost
+from urlmon_adapters.redis._nodes import Address, Node, Options, Topology, pause
+from urlmon_adapters.redis._replies import items, number, text
+
+# Answers of a server that did nothing: it is not the master, or not yet.
+_WAITS: Final = frozenset({"READONLY", "LOADING", "MASTERDOWN"})
+_LOOK_SECONDS: Final = 1.0
+
+
+class SentinelMaster(Topology):
+    """A master that can move."""
+
+    def __init__(
+        self, sentinels: Sequence[Options], name: str, options: Options, *, largest: int
+    ) -> None:
+        """Ask nobody yet.
+
+        Args:
+            sentinels: How the Sentinels are reached.
+            name: What they call the master.
+            options: How the master is reached, but for host and port.
+            largest: Connections at most, beside those of tasks that wait for a lock.
+        """
+        # One connection each: they are asked by one task at a time.
+        self._sentinels = [Node(each, largest=1) for each in sentinels]
+        self._name = name
+        self._options = {**options, "redis_connect_func": _greet}
+        self._largest = largest
+        self._master: Node | None = None
+        # Whether the master may be another by now.
+        self._doubtful = True
+        self._looking = asyncio.Lock()
+
+    async def exchange(self, commands: Sequence[Command], *, until: float | None) -> None:
+        rest, tries = list(commands), 0
+        try:
+            while True:
+                trouble = await self._try(rest)
+                rest = [each for each in rest if not _is_settled(each)]
+                if not rest:
+                    return
+                trouble = trouble or cast("RedisError", rest[0].answer)
+                if any(each.maybe_applied for each in rest) or not _may_pass(trouble):
+                    raise trouble  # noqa: TRY301 - as if it had been raised down there
+                self._doubtful = True
+                tries += 1
+                await pause(tries, until=until, trouble=trouble)
+        except BaseException:
+            # A master that is frozen shows only in that the caller's time is over.
+            self._doubtful = True
+            raise
+
+    async def connection(self, channel: str) -> AbstractConnection:  # noqa: ARG002 - all on one
+        return (await self._look()).connection()
+
+    async def masters(self) -> Sequence[Node]:
+        self._doubtful = True
+        return [await self._look()]
+
+    async def aclose(self) -> None:
+        for node in (*self._sentinels, self._master):
+            if node is not None:
+                await node.aclose()
+
+    async def _try(self, commands: Sequence[Command]) -> RedisError | None:
+        """Send commands to the master once; return why it was lost, or None."""
+        master = await self._look()
+        try:
+            await master.exchange(commands)
+        except RedisError as exc:
+            return exc
+        return None
+
+    async def _look(self) -> Node:
+        """Return the master, after asking who it is where that may have changed."""
+        if self._master is not None and not self._doubtful:
+            return self._master
+        async with self._looking:
+            if self._master is not None and not self._doubtful:  # another task was first
+                return self._master
+            try:
+                where = await self._ask()
+            except ConnectionError:
+                if self._master is None:
+                    raise
+                return self._master  # it may well be up where no Sentinel is
+            former = self._master
+            if former is None or former.address != where:
+                options = {**self._options, "host": where[0], "port": where[1]}
+                self._master = Node(options, largest=self._largest)
+                if former is not None:
+                    await former.retire()
+            self._doubtful = False
+            assert self._master is not None  # noqa: S101 - for the type checker
+            return self._master
+
+    async def _ask(self) -> Address:
+        """Return where the first Sentinel that knows it says the master is."""
+        # Another one each time: what the last one said was not of much use.
+        self._sentinels.append(self._sentinels.pop(0))
+        trouble: RedisError = ConnectionError("no Sentinel answers")
+        for sentinel in tuple(self._sentinels):
+            question = Command(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name))
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await sentinel.exchange([question])
+            except TimeoutError:
+                continue
+            except RedisError as exc:
+                trouble = exc
+                continue
+            if isinstance(question.answer, RedisError):
+                trouble = question.answer
+            elif question.answer is None:
+                trouble = ResponseError("no such master", status_code=NO_MASTER)
+            else:
+                host, port = items(question.answer)
+                return text(host), number(port)
+        raise trouble
+
+
+async def _greet(connection: AbstractConnection) -> None:
+    """Log in, and refuse a server that is no master now."""
+    await connection.on_connect()
+    await connection.send_command("ROLE")
+    role, *_ = items(await connection.read_response())
+    if text(role) != "master":
+        raise ReadOnlyError("no master", status_code="READONLY")
+
+
+def _is_settled(command: Command) -> bool:
+    """Say whether a command was answered by a master."""
+    return command.fate is Fate.ANSWERED and not (
+        isinstance(command.answer, RedisError) and code_of(command.answer) in _WAITS
+    )
+
+
+def _may_pass(trouble: RedisError) -> bool:
+    """Say whether the same may succeed soon."""
+    return is_lost(trouble) or code_of(trouble) in _WAITS
