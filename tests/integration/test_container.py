@@ -152,8 +152,8 @@ async def test_a_failing_stop_does_not_keep_the_others_from_stopping(
         settings=settings(DATABASE_URL=postgres_url, REDIS_URL=redis_url)
     )
 
-    client = container._redis_client()
-    close = client.aclose
+    topology = container._redis_client()._topology
+    close = topology.aclose
 
     async def stuck() -> None:
         await close()
@@ -161,7 +161,7 @@ async def test_a_failing_stop_does_not_keep_the_others_from_stopping(
 
     async def start_and_stop() -> None:
         async with running(container):
-            client.aclose = stuck
+            topology.aclose = stuck
 
     with pytest.raises(RuntimeError, match="stuck"):
         await start_and_stop()

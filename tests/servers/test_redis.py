@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from urlmon_adapters.servers import MissingServerError, RedisServer
-from urlmon_adapters.servers import redis as redis_module
+from urlmon_adapters.servers import MissingServerError, RedisServer, _redis_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +50,6 @@ def test_hides_its_password(redis_own: RedisServer) -> None:
 def test_names_the_package_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any Redis the error says how to get one."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(redis_module, "find_spec", lambda _: None)
+    monkeypatch.setattr(_redis_programs, "find_spec", lambda _: None)
     with pytest.raises(MissingServerError, match="the package redis-server of Debian"):
         RedisServer(tmp_path)

