@@ -29,6 +29,7 @@ REAL = {
     "FailureCountersContract": {"Redis"},
     "SessionStoreContract": {"Redis"},
     "ClockContract": {"System"},
+    "SpoolContract": {"File"},
 }
 
 

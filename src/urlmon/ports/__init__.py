@@ -16,6 +16,7 @@ from urlmon.ports.outbox import TransitionOutbox
 from urlmon.ports.removals import Removals
 from urlmon.ports.schedule import Schedule
 from urlmon.ports.sessions import SessionStore
+from urlmon.ports.spool import Spool
 from urlmon.ports.statistics import CheckStatistics
 from urlmon.ports.tenants import TenantRepo
 
@@ -37,6 +38,7 @@ __all__ = [
     "Removals",
     "Schedule",
     "SessionStore",
+    "Spool",
     "TenantRepo",
     "TransitionOutbox",
 ]
@@ -61,6 +63,8 @@ CROSS_TENANT = frozenset(
         "Schedule.release",
         "Schedule.renew",
         "Schedule.seed",
+        "Spool.append",
+        "Spool.bury",
         "TransitionOutbox.backlog",
         "TransitionOutbox.claim",
         "TransitionOutbox.dead_letters",
@@ -78,6 +82,12 @@ CROSS_TENANT = frozenset(
         "Locks.hold",
         "Locks.release",
         "Locks.renew",
+        # What one process has waiting, of whatever tenants.
+        "Spool.close",
+        "Spool.open",
+        "Spool.read",
+        "Spool.settle",
+        "Spool.status",
     }
 )
 """The port methods whose first argument is not a `tenant_id`, and why; every other one's is."""
