@@ -16,6 +16,7 @@ import aiohttp
 from service import run_service
 from urlmon import (
     Alert,
+    AlertStatus,
     ChannelKind,
     ClaimedTransition,
     ConflictError,
@@ -61,37 +62,38 @@ class Alerter:
     async def _act(self, claimed: ClaimedTransition) -> None:
         transition = claimed.transition
         try:
-            alert = await self._store(transition)
-            if alert is not None and not await self._notify(transition, alert):
+            if await self._store(transition) and not await self._notify(transition):
                 await self._outbox.release(claimed, delay=RETRY)
             else:
                 await self._outbox.settle(claimed)
         except LeaseLostError:
             log.info("another alerter took over %s", transition.id)
 
-    async def _store(self, transition: Transition) -> Alert | None:
-        """Open or resolve the alert; None when there is nothing left to do for it."""
+    async def _store(self, transition: Transition) -> bool:
+        """Open, find or resolve the alert; say whether there is anything left to do for it."""
         tenant_id = transition.tenant_id
         try:
-            if transition.kind is TransitionKind.RESOLVED:
-                return await self._alerts.resolve(tenant_id, transition.alert_id, at=transition.at)
-            opening = await self._alerts.open(
-                tenant_id,
-                Alert(
+            if transition.kind is TransitionKind.TRIGGERED:
+                alert = Alert(
                     id=transition.alert_id,
                     tenant_id=tenant_id,
                     monitor_id=transition.monitor_id,
                     rule=transition.rule,
                     cause=transition.cause,
                     opened_at=transition.at,
-                ),
-            )
+                )
+                await self._alerts.open(tenant_id, alert)
+            elif transition.kind is TransitionKind.RESOLVED:
+                await self._alerts.resolve(tenant_id, transition.alert_id, at=transition.at)
+            elif transition.kind is TransitionKind.REMINDER:
+                alert = await self._alerts.get(tenant_id, transition.alert_id)
+                return alert.status is AlertStatus.FIRING
         except (NotFoundError, ConflictError) as exc:
             log.warning("nothing to do for %s: %s", transition.id, exc)
-            return None
-        return opening.alert
+            return False
+        return True
 
-    async def _notify(self, transition: Transition, alert: Alert) -> bool:
+    async def _notify(self, transition: Transition) -> bool:
         """Hand the transition over to every channel of the monitor; say whether all took it."""
         taken = True
         channels = await self._channels.for_monitor(transition.tenant_id, transition.monitor_id)
@@ -102,9 +104,11 @@ class Alerter:
                 transition.tenant_id, channel.id, at=at, error=error
             )
             taken = taken and error is None
-        if channels and taken:
-            number = 1 if transition.kind is TransitionKind.TRIGGERED else 2
-            await self._alerts.count_notification(transition.tenant_id, alert.id, number=number)
+        number = notification_number(transition)
+        if channels and taken and number is not None:
+            await self._alerts.count_notification(
+                transition.tenant_id, transition.alert_id, number=number
+            )
         return taken
 
     async def _send(self, channel: NotificationChannel, transition: Transition) -> str | None:
@@ -125,6 +129,12 @@ class Alerter:
                 return None if response.ok else f"HTTP status {response.status}"
         except (aiohttp.ClientError, TimeoutError, KeyError) as exc:
             return type(exc).__name__
+
+
+def notification_number(transition: Transition) -> int | None:
+    """Return the how-manieth notification of its alert this is; None where it has no alert."""
+    after = {TransitionKind.TRIGGERED: 1, TransitionKind.REMINDER: 1, TransitionKind.RESOLVED: 2}
+    return None if transition.kind not in after else after[transition.kind] + transition.number
 
 
 async def main(stores: PersistencePorts) -> None:

@@ -10,15 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from urlmon.domain.alerting import (
+    from urlmon.domain.alert_policy import (
         AlertPolicy,
+        FlapMarks,
+    )
+    from urlmon.domain.alert_state import (
         AlertState,
-        Decision,
-        DecisionKind,
         LocationState,
         MonitorStatus,
-        Transition,
-        TransitionKind,
+    )
+    from urlmon.domain.alerting import (
+        Decision,
+        DecisionKind,
     )
     from urlmon.domain.alerts import (
         Alert,
@@ -96,6 +99,8 @@ if TYPE_CHECKING:
     from urlmon.domain.transitions import (
         ClaimedTransition,
         DeadLetter,
+        Transition,
+        TransitionKind,
     )
     from urlmon.errors import (
         AlreadyExistsError,
@@ -141,6 +146,7 @@ __all__ = [
     "FailureCount",
     "FailureGroup",
     "Fate",
+    "FlapMarks",
     "HealthReport",
     "HealthStatus",
     "InvalidValueError",
@@ -181,6 +187,8 @@ __all__ = [
 ]
 
 _MODULES = (
+    "urlmon.domain.alert_policy",
+    "urlmon.domain.alert_state",
     "urlmon.domain.alerting",
     "urlmon.domain.alerts",
     "urlmon.domain.channels",

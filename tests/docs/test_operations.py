@@ -220,7 +220,7 @@ def test_reference_of_the_keys() -> None:
     shown = set(re.findall(r"`((?:alert|cache|counter|lock|schedule|session):\{[^`]+)`", text))
     keys, tenant, monitor = Keys("ns:"), TenantId.new(), MonitorId.new()
     built = {
-        keys.alert_state(tenant, monitor),
+        *keys.alerts(0),
         *keys.outbox(0),
         keys.claim(0, "REQUEST"),
         keys.settled(0, "TRANSITION"),
@@ -245,6 +245,6 @@ def test_reference_of_the_keys() -> None:
     assert shown == forms
     public = {name for name in vars(Keys) if not name.startswith("_")}
     assert public == {
-        *("alert_state", "outbox", "claim", "settled", "schedule", "checks", "unscheduled"),
+        *("alerts", "outbox", "claim", "settled", "schedule", "checks", "unscheduled"),
         *("failures", "sessions", "denial", "cached", "generation", "lock", "fence", "released"),
     }

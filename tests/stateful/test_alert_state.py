@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from tests.fixtures.twins import Twins, run_program
 
-from urlmon.domain.alerting import UNKNOWN, AlertPolicy, AlertState
+from urlmon.domain.alert_policy import AlertPolicy, FlapMarks
+from urlmon.domain.alert_state import UNKNOWN, AlertState
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
 from urlmon.testing.builders import an_outcome
 from urlmon.testing.clock import NOON
@@ -26,6 +27,10 @@ POLICIES: Final = st.builds(
     recovery_threshold=THRESHOLDS,
     quorum=THRESHOLDS,
     rule=st.sampled_from(["availability", "latency"]),
+    locations=st.none() | st.sampled_from([("a", "b"), ("c.d-e_f", "a"), ("b",)]),
+    flapping=st.sampled_from([None, None, FlapMarks(), FlapMarks(low=4, high=5)]),
+    reminder_interval=st.sampled_from([None, timedelta(days=30)]),
+    version=st.integers(0, 3),
 )
 
 

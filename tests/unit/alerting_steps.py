@@ -5,16 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from urlmon.domain.alerting import (
-    UNKNOWN,
-    AlertPolicy,
-    AlertState,
-    Decision,
-    DecisionKind,
-    MonitorStatus,
-    TransitionKind,
-    decide,
-)
+from urlmon.domain.alert_policy import AlertPolicy
+from urlmon.domain.alert_state import UNKNOWN, AlertState, MonitorStatus
+from urlmon.domain.alerting import Decision, DecisionKind, decide
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.testing.builders import an_outcome
 from urlmon.testing.clock import NOON
@@ -51,6 +44,5 @@ def run(
 
 
 def kinds(decisions: list[Decision]) -> str:
-    """Write what became of each outcome: T for a trigger, R for a resolve, a dot for neither."""
-    letters = {TransitionKind.TRIGGERED: "T", TransitionKind.RESOLVED: "R"}
-    return "".join(letters[d.transition.kind] if d.transition else "." for d in decisions)
+    """Write what became of each outcome, by the first letter of what was told: T, R, F, S."""
+    return "".join(d.transition.kind[0].upper() if d.transition else "." for d in decisions)

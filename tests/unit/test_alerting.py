@@ -9,16 +9,11 @@ import pytest
 from attrs import evolve
 from tests.unit.alerting_steps import MONITOR, ONE, TENANT, at, kinds, outcome, run
 
-from urlmon.domain.alerting import (
-    UNKNOWN,
-    AlertPolicy,
-    AlertState,
-    LocationState,
-    Transition,
-    TransitionKind,
-    decide,
-)
-from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.alert_policy import AlertPolicy, FlapMarks
+from urlmon.domain.alert_state import UNKNOWN, AlertState, LocationState
+from urlmon.domain.alerting import decide
+from urlmon.domain.ids import AlertId, MonitorId, TenantId
+from urlmon.domain.transitions import Transition, TransitionKind
 from urlmon.errors import InvalidValueError
 from urlmon.testing.builders import a_monitor
 from urlmon.testing.clock import NOON
@@ -84,6 +79,7 @@ def test_the_transitions_of_an_alert() -> None:
         cause="timeout: 10 s",
     )
     assert first.transition.id == f"{alert_id}:triggered"
+    assert first.transition.awaits == ()
     assert first.state.open_alert == alert_id
     assert first.state.last_transition == first.transition
     taken = evolve(first.state, acknowledged=True)
@@ -92,6 +88,7 @@ def test_the_transitions_of_an_alert() -> None:
         first.transition, kind=TransitionKind.RESOLVED, at=at(1), cause=""
     )
     assert second.transition.id == f"{alert_id}:resolved"
+    assert second.transition.awaits == (first.transition.id,)
     assert second.state.open_alert is None
     assert not second.state.acknowledged
     assert second.state.cause == "timeout: 10 s", "what the newest failure said"
@@ -152,9 +149,24 @@ def test_a_changed_policy_counts_from_the_next_outcome() -> None:
 
 
 def test_the_policy_of_a_monitor() -> None:
-    """A monitor's thresholds are the policy's."""
-    monitor = a_monitor(TENANT, failure_threshold=7, recovery_threshold=9)
-    assert AlertPolicy.of(monitor) == AlertPolicy(failure_threshold=7, recovery_threshold=9)
+    """A monitor's configuration is the policy's, and flapping is looked for."""
+    hour = timedelta(hours=1)
+    monitor = a_monitor(
+        TENANT,
+        failure_threshold=7,
+        recovery_threshold=9,
+        locations=("us", "eu"),
+        reminder_interval=hour,
+        version=3,
+    )
+    assert AlertPolicy.of(monitor) == AlertPolicy(
+        failure_threshold=7,
+        recovery_threshold=9,
+        locations=("us", "eu"),
+        flapping=FlapMarks(low=20, high=30),
+        reminder_interval=hour,
+        version=3,
+    )
 
 
 @pytest.mark.parametrize("field", ["failure_threshold", "recovery_threshold", "quorum"])
@@ -164,8 +176,18 @@ def test_what_is_no_policy_is_refused(field: str) -> None:
         with pytest.raises(InvalidValueError) as caught:
             AlertPolicy(**{field: value})  # type: ignore[arg-type]
         assert caught.value.field == field
-    with pytest.raises(InvalidValueError):
-        AlertPolicy(rule="No rule")
+    for name, value in {
+        "rule": "No rule",
+        "locations": (),
+        "flapping": 30,
+        "reminder_interval": timedelta(seconds=59),
+        "version": -1,
+    }.items():
+        with pytest.raises(InvalidValueError, match=name):
+            AlertPolicy(**{name: value})  # type: ignore[arg-type]
+    for low, high in ((30, 30), (-1, 30), (20, 101)):
+        with pytest.raises(InvalidValueError):
+            FlapMarks(low=low, high=high)
 
 
 def test_locations_of_a_state_are_in_order() -> None:
@@ -185,6 +207,10 @@ def test_locations_of_a_state_are_in_order() -> None:
         {"cause": "x" * 501},
         {"open_alert": "no id"},
         {"acknowledged": 1},
+        {"down": True},
+        {"flapping": AlertId.new()},
+        {"changes": 2**20},
+        {"policy": "bare"},
         {"last_transition": "triggered"},
     ],
     ids=lambda fields: next(iter(fields)),

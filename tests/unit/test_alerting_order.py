@@ -10,16 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.alerting_steps import DOWN, ONE, at, kinds, outcome, run
 
-from urlmon.domain.alerting import (
-    UNKNOWN,
-    AlertPolicy,
-    Decision,
-    DecisionKind,
-    LocationState,
-    MonitorStatus,
-    TransitionKind,
-    decide,
-)
+from urlmon.domain.alert_policy import AlertPolicy, FlapMarks
+from urlmon.domain.alert_state import UNKNOWN, LocationState, MonitorStatus
+from urlmon.domain.alerting import Decision, DecisionKind, decide
+from urlmon.domain.transitions import TransitionKind
 
 
 class TestLocations:
@@ -77,6 +71,66 @@ class TestLocations:
         decision = decide(state, outcome(1, success=True, location="eu"), ONE)
         assert decision.state.status is DOWN
         assert decision.transition is None
+
+    def test_a_location_that_is_not_of_the_policy(self) -> None:
+        """It is not counted, and neither is what was known of it."""
+        two = AlertPolicy(failure_threshold=2, locations=("eu", "us"))
+        one = evolve(two, locations=("us",))
+        decision = run("--", two)[-1]
+        assert kinds([decision]) == "T"
+        late = decide(decision.state, outcome(2, success=True, location="ap"), two)
+        assert late == Decision(kind=DecisionKind.FOREIGN, state=decision.state)
+        decision = decide(decision.state, outcome(0, success=False, location="us"), one)
+        assert kinds([decision]) == "R", "what still counts is not failing yet"
+        assert [place.location for place in decision.state.locations] == ["us"]
+        for at_minute in (0, 5):
+            again = decide(decision.state, outcome(at_minute, success=False), one)
+            assert again == Decision(kind=DecisionKind.FOREIGN, state=decision.state)
+
+    def test_the_quorum_can_be_reached(self) -> None:
+        """A quorum above the number of locations is all of them."""
+        policy = AlertPolicy(failure_threshold=1, quorum=3, locations=("eu", "us"))
+        assert policy.needed == 2
+        assert evolve(policy, quorum=1).needed == 1
+        assert evolve(policy, locations=None).needed == 3
+        state = decide(UNKNOWN, outcome(0, success=False, location="eu"), policy).state
+        decision = decide(state, outcome(0, success=False, location="us"), policy)
+        assert kinds([decision]) == "T"
+        alone = evolve(policy, locations=("us",))
+        assert decide(state, outcome(0, success=False, location="us"), alone).state.down
+
+
+class TestVersions:
+    def test_an_older_policy_is_not_applied(self) -> None:
+        """Who has not read the newest configuration flips nothing, and its outcomes count."""
+        new = AlertPolicy(failure_threshold=3, version=2)
+        begun = run("+", new)[-1].state
+        for policy in (evolve(ONE, version=1), ONE):
+            decisions = run("---", policy, state=begun, start=1)
+            assert kinds(decisions) == "..T"
+            assert decisions == run("---", new, state=begun, start=1)
+            assert decisions[-1].state.policy == new
+
+    def test_a_policy_of_the_same_version_is(self) -> None:
+        """What has no newer version is applied as it is given."""
+        state = run("-", AlertPolicy(version=1))[-1].state
+        three = AlertPolicy(failure_threshold=3, version=1)
+        assert kinds(run("-", three, state=state, start=1)) == "."
+        decision = run("-", AlertPolicy(failure_threshold=2, version=2), state=state, start=1)[-1]
+        assert kinds([decision]) == "T"
+        assert decision.state.policy == AlertPolicy(version=2)
+
+    def test_the_episode_has_the_id_that_the_caller_derives(self) -> None:
+        """The script cannot derive ids: the policy of the caller decides, applied or not."""
+        state = run("+", AlertPolicy(failure_threshold=1, rule="latency", version=2))[-1].state
+        mine, theirs = (
+            decide(state, outcome(1, success=False), AlertPolicy(rule=rule)).transition
+            for rule in ("availability", "latency")
+        )
+        assert mine is not None
+        assert theirs is not None
+        assert mine.rule == theirs.rule == "latency"
+        assert mine.alert_id != theirs.alert_id
 
 
 class TestRepeats:
@@ -157,6 +211,7 @@ POLICIES = st.builds(
     failure_threshold=st.integers(1, 3),
     recovery_threshold=st.integers(1, 3),
     quorum=st.integers(1, 3),
+    flapping=st.none() | st.builds(FlapMarks, low=st.just(5), high=st.integers(6, 20)),
 )
 
 
@@ -166,7 +221,7 @@ def test_what_holds_for_every_program(
 ) -> None:
     """Alerts begin and end in turn, each while the monitor is down, whatever arrives."""
     state = evolve(UNKNOWN, suppressed_until=None if suppressed is None else at(suppressed))
-    open_alert = None
+    open_alert = flapping = None
     for each in outcomes:
         decision = decide(state, each, policy)
         if decision.kind is not DecisionKind.APPLIED:
@@ -178,15 +233,22 @@ def test_what_holds_for_every_program(
         assert place.watermark == each.scheduled_at
         assert (place.failures == 0) is not (place.successes == 0)
         failing = sum(each.failing for each in state.locations)
-        assert (state.status is DOWN) == (failing >= policy.quorum)
+        assert state.down == (failing >= policy.quorum)
         if decision.transition is not None:
-            began = decision.transition.kind is TransitionKind.TRIGGERED
-            assert began is (open_alert is None)
-            assert decision.transition.alert_id == (state.open_alert if began else open_alert)
             assert state.last_transition == decision.transition
-            open_alert = decision.transition.alert_id if began else None
-        assert state.open_alert == open_alert
-        assert open_alert is None or state.status is DOWN
+            kind, episode = decision.transition.kind, decision.transition.alert_id
+            if kind in {TransitionKind.FLAPPING, TransitionKind.STABLE}:
+                assert episode == (state.flapping or flapping)
+                assert (kind is TransitionKind.FLAPPING) is (flapping is None)
+                flapping = state.flapping
+            else:
+                assert flapping is None
+                began = kind is TransitionKind.TRIGGERED
+                assert began is (open_alert is None)
+                assert episode == (state.open_alert if began else open_alert)
+                open_alert = episode if began else None
+        assert (state.open_alert, state.flapping) == (open_alert, flapping)
+        assert flapping or open_alert is None or state.down or kinds([decision]) == "S"
         again = decide(state, each, policy)
         assert again == Decision(
             kind=DecisionKind.DUPLICATE, state=state, transition=decision.transition

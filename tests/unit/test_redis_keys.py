@@ -13,6 +13,7 @@ from urlmon.domain.ids import AlertId, MonitorId, TenantId
 from urlmon.domain.sessions import user_digest
 from urlmon.errors import InvalidValueError
 from urlmon_adapters.redis._keys import BUCKETS, Keys, bucket_of, bucket_order
+from urlmon_adapters.redis._states import name_of
 
 KEYS = Keys()
 TENANT = TenantId.new()
@@ -64,10 +65,11 @@ def test_a_monitor_is_in_the_slot_of_its_outbox() -> None:
     """A state, the outbox of its transitions and the schedule are in one slot; buckets in many."""
     for _ in range(100):
         monitor_id = MonitorId.new()
-        state = KEYS.alert_state(TenantId.new(), monitor_id)
-        assert {slot(key) for key in KEYS.outbox(bucket_of(monitor_id))} == {slot(state)}
-        assert slot(KEYS.unscheduled(TenantId.new(), monitor_id)) == slot(state)
-        assert {slot(key) for key in KEYS.schedule(bucket_of(monitor_id))} == {slot(state)}
+        bucket = bucket_of(monitor_id)
+        states = {slot(key) for key in KEYS.alerts(bucket)}
+        assert {slot(key) for key in KEYS.outbox(bucket)} == states
+        assert {slot(KEYS.unscheduled(TenantId.new(), monitor_id))} == states
+        assert {slot(key) for key in KEYS.schedule(bucket)} == states
     assert len({slot(KEYS.outbox(bucket)[0]) for bucket in range(BUCKETS)}) == BUCKETS
 
 
@@ -84,11 +86,10 @@ def test_cached_values_never_meet(names: list[tuple[str, str]]) -> None:
 def test_tenants_never_meet() -> None:
     """A state's key tells tenants and monitors apart."""
     one, other = TenantId.new(), MonitorId.new()
-    assert KEYS.alert_state(one, other) != KEYS.alert_state(TenantId(other), MonitorId(one))
+    assert name_of(one, other) != name_of(TenantId(other), MonitorId(one))
     assert KEYS.failures(one, other) != KEYS.failures(TenantId(other), MonitorId(one))
     assert user_digest(one, "ann") != user_digest(TenantId(other), "ann")
     assert KEYS.unscheduled(one, other) != KEYS.unscheduled(TenantId(other), MonitorId(one))
-    assert KEYS.unscheduled(one, other) != KEYS.alert_state(one, other)
 
 
 def test_buckets_are_even() -> None:
@@ -131,7 +132,7 @@ def test_every_key_begins_with_the_namespace() -> None:
         keys.released("a"),
         keys.claim(0, "a"),
         keys.settled(0, "a"),
-        keys.alert_state(TenantId.new(), MonitorId.new()),
+        *keys.alerts(0),
         keys.failures(TenantId.new(), MonitorId.new()),
         keys.sessions("a"),
         *keys.denial("a"),

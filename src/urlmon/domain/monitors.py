@@ -30,6 +30,9 @@ from urlmon.errors import InvalidValueError
 
 LOCATION = r"[a-z0-9](?:[a-z0-9._-]{0,62})"
 LOCATION_MEANING = "must be 1 to 63 of a-z, 0-9, dot, underscore and hyphen"
+MAX_LOCATIONS = 20
+SHORTEST_REMINDER = timedelta(minutes=1)
+LONGEST_REMINDER = timedelta(days=30)
 LONGEST_TAG = 50
 LONGEST_PAUSE_REASON = 500
 _SECOND = timedelta(seconds=1)
@@ -150,13 +153,13 @@ class Monitor:
     )
     locations: tuple[str, ...] = field(
         default=("default",),
-        validator=distinct(20, pattern(LOCATION, LOCATION_MEANING), shortest=1),
+        validator=distinct(MAX_LOCATIONS, pattern(LOCATION, LOCATION_MEANING), shortest=1),
     )
     failure_threshold: int = field(default=2, validator=whole(1, 20))
     recovery_threshold: int = field(default=1, validator=whole(1, 20))
     reminder_interval: timedelta | None = field(
         default=None,
-        validator=optional(duration(timedelta(minutes=1), timedelta(days=30), unit=_SECOND)),
+        validator=optional(duration(SHORTEST_REMINDER, LONGEST_REMINDER, unit=_SECOND)),
     )
     enabled: bool = field(default=True, validator=kind_of(bool))
     pause_reason: str | None = field(

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from urlmon.domain.alerting import AlertPolicy, AlertState, Decision
+from urlmon.domain.alert_policy import AlertPolicy
+from urlmon.domain.alert_state import AlertState
+from urlmon.domain.alerting import Decision
 from urlmon.domain.check_results import CheckOutcome
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
 
@@ -29,7 +31,13 @@ class AlertStateCache(Protocol):
         """Apply an outcome, and put the transition it makes, if any, into the outbox, in one step.
 
         Repeatable: an immediate repeat is a duplicate that names the transition made the first
-        time; it adds nothing to the outbox.  A stale outcome changes nothing and says so.
+        time; it adds nothing to the outbox.  A stale outcome, and one of a location that is none of
+        the policy's, change nothing and say so.
+
+        Where a policy of a higher version was applied before, that one is applied again.
+
+        Returns:
+            What the outcome did, by `urlmon.domain.alerting.decide`.
 
         Raises:
             InvalidValueError: `tenant_id` is not the outcome's own.
@@ -55,10 +63,18 @@ class AlertStateCache(Protocol):
     async def seed(self, tenant_id: TenantId, monitor_id: MonitorId, *, state: AlertState) -> bool:
         """Store a state where there is none, as when the store was emptied.
 
-        Nothing is added to the outbox.  Repeatable, and safe from many callers: the first one wins.
+        A suppression alone is no state: it stays, in the place of the one that is given.  Nothing
+        is added to the outbox by this call; what the state owes is told as ever, by
+        `TransitionOutbox.claim`.  Repeatable, and safe from many callers: the first one wins.
+
+        Args:
+            tenant_id: The owner.
+            monitor_id: The monitor.
+            state: How it stands; `urlmon.domain.restoring.restored` makes it of the record.
 
         Returns:
-            Whether the state is now the one given: seeded by this call, or by an equal earlier one.
+            Whether the state is now the one given, but for the suppression: seeded by this call,
+            or by an equal earlier one.
         """
 
     @abstractmethod
@@ -67,8 +83,10 @@ class AlertStateCache(Protocol):
     ) -> AlertState:
         """Trigger no alert for outcomes due before `until`; None ends the suppression.
 
-        State is kept up meanwhile: a monitor that is still down at its first outcome afterwards
-        triggers then.  Repeatable.
+        State is kept up meanwhile.  A monitor that is still down when the suppression ends triggers
+        then: with its first outcome due afterwards, or with the first `TransitionOutbox.claim`.
+        One that has recovered says nothing.  No reminder is made meanwhile, and one that nobody has
+        claimed is taken out of the outbox; an alert that is open may end.  Repeatable.
 
         Returns:
             The state now.
@@ -78,7 +96,10 @@ class AlertStateCache(Protocol):
     async def acknowledge(
         self, tenant_id: TenantId, monitor_id: MonitorId, *, alert_id: AlertId
     ) -> AlertState:
-        """Note that somebody took the open alert on.  Repeatable.
+        """Note that somebody took the open alert on: no reminder of it is made any more.
+
+        One that nobody has claimed is taken out of the outbox.  The end of the alert is told all
+        the same.  Repeatable.
 
         Returns:
             The state now.
@@ -89,4 +110,9 @@ class AlertStateCache(Protocol):
 
     @abstractmethod
     async def forget(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
-        """Drop a monitor's state; what is in the outbox stays.  Repeatable."""
+        """Drop a monitor's state, for one that is removed or no longer checked.
+
+        What is in the outbox stays, and the ends of what was open, an alert or an episode of
+        flapping, are put there in the same step: what was handed over has its end handed over too.
+        Repeatable.
+        """

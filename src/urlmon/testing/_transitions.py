@@ -6,8 +6,14 @@ from datetime import datetime, timedelta
 
 from attrs import define, frozen
 
-from urlmon.domain.alerting import Transition, TransitionKind
-from urlmon.domain.transitions import MAX_ATTEMPTS, ClaimedTransition, DeadLetter
+from urlmon.domain.transitions import (
+    ENDS,
+    MAX_ATTEMPTS,
+    ClaimedTransition,
+    DeadLetter,
+    Transition,
+    TransitionKind,
+)
 
 
 @define(kw_only=True)
@@ -27,6 +33,9 @@ class _Row:
             attempt=self.attempts,
             leased_until=self.due,
         )
+
+    def is_leased(self, now: datetime) -> bool:
+        return not self.released and now < self.due
 
 
 @frozen(kw_only=True)
@@ -51,21 +60,38 @@ class TransitionRows:
 
     def add(self, transition: Transition, *, now: datetime) -> None:
         """Add a transition, unless it is here already; one that was given up lives again."""
-        self._bury(now)
+        self._tidy(now)
         self._dead.pop(transition.id, None)
         self._live.setdefault(transition.id, _Row(transition=transition, due=now))
+        for end, begin in ENDS.items():
+            if transition.kind is begin:
+                # What begins anew has not ended.
+                self.withdraw(f"{transition.alert_id}:{end}", now=now)
+        for awaited in transition.awaits[1:]:
+            self.withdraw(awaited, now=now)
+
+    def withdraw(self, transition_id: str, *, now: datetime) -> None:
+        """Take a transition out that is not leased."""
+        row = self._live.get(transition_id)
+        if row is not None and not row.is_leased(now):
+            del self._live[transition_id]
+
+    def holds(self, *transition_ids: str, now: datetime) -> bool:
+        """Say whether any of these is neither settled nor given up."""
+        self._tidy(now)
+        return not self._live.keys().isdisjoint(transition_ids)
 
     def claim(
         self, request_id: str, token: str, *, now: datetime, limit: int, lease: timedelta
     ) -> tuple[ClaimedTransition, ...]:
         """Lease what is due, or return what the same request was given."""
-        self._bury(now)
+        self._tidy(now)
         self._claims = {key: each for key, each in self._claims.items() if now < each.until}
         if (claim := self._claims.get(request_id)) is not None:
             rows = [self._live[each] for each in claim.ids if each in self._live]
             mine = [row for row in rows if row.token == claim.token and not row.released]
             return tuple(row.claimed(claim.token) for row in mine)
-        due = [row for row in self._live.values() if row.due <= now and not self._blocked(row)]
+        due = [row for row in self._live.values() if row.due <= now and not self._waits(row)]
         for row in due[:limit]:
             row.token, row.due, row.released = token, now + lease, False
             row.attempts += 1
@@ -75,12 +101,12 @@ class TransitionRows:
 
     def settle(self, transition_id: str, token: str, *, now: datetime) -> bool:
         """Take a transition out; False if this claim no longer may."""
-        self._bury(now)
+        self._tidy(now)
         if self._settled.get(transition_id) == token:
             return True
         row = self._live.get(transition_id)
         if row is None:
-            # What nobody knows was settled so long ago that it is forgotten.
+            # What nobody knows was settled so long ago that it is forgotten, or was withdrawn.
             return transition_id not in self._dead and transition_id not in self._settled
         if row.token != token:
             return False
@@ -90,7 +116,7 @@ class TransitionRows:
 
     def release(self, transition_id: str, token: str, *, now: datetime, due: datetime) -> bool:
         """Give a transition back; False if this claim no longer may."""
-        self._bury(now)
+        self._tidy(now)
         row = self._live.get(transition_id)
         if row is None:
             return transition_id in self._dead and self._dead[transition_id][1] == token
@@ -102,26 +128,30 @@ class TransitionRows:
 
     def backlog(self, *, now: datetime) -> int:
         """Count what is neither settled nor given up."""
-        self._bury(now)
+        self._tidy(now)
         return len(self._live)
 
     def dead_letters(self, *, now: datetime) -> list[DeadLetter]:
         """Return what was given up, newest first; of the same instant, by id backwards."""
-        self._bury(now)
+        self._tidy(now)
         letters = [letter for letter, _ in self._dead.values()]
         return sorted(letters, key=lambda each: (each.at, each.transition.id), reverse=True)
 
-    def _blocked(self, row: _Row) -> bool:
-        """Say whether this is the end of an alert whose beginning is still here."""
-        if row.transition.kind is not TransitionKind.RESOLVED:
-            return False
-        return f"{row.transition.alert_id}:{TransitionKind.TRIGGERED}" in self._live
+    def _waits(self, row: _Row) -> bool:
+        """Say whether something is still here that comes before this."""
+        return not self._live.keys().isdisjoint(row.transition.awaits)
 
-    def _bury(self, now: datetime) -> None:
-        """Give up what was claimed for the last time and not settled."""
+    def _tidy(self, now: datetime) -> None:
+        """Give up what was claimed for the last time, and withdraw reminders of what ended."""
         for row in list(self._live.values()):
             if row.attempts >= MAX_ATTEMPTS and row.due <= now:
                 self._give_up(row, at=row.due, token=None)
+            elif row.transition.kind is TransitionKind.REMINDER and self._has_ended(row):
+                self.withdraw(row.transition.id, now=now)
+
+    def _has_ended(self, row: _Row) -> bool:
+        """Say whether the end of a reminder's alert is here."""
+        return f"{row.transition.alert_id}:{TransitionKind.RESOLVED}" in self._live
 
     def _give_up(self, row: _Row, *, at: datetime, token: str | None) -> None:
         del self._live[row.transition.id]

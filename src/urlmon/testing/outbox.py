@@ -9,6 +9,7 @@ from urlmon.domain.pages import check_page_size
 from urlmon.domain.transitions import ClaimedTransition, DeadLetter, check_claim, check_delay
 from urlmon.errors import LeaseLostError
 from urlmon.ports import TransitionOutbox
+from urlmon.testing.alert_state import tell_all_owed
 from urlmon.testing.state import InMemoryState
 
 
@@ -25,6 +26,7 @@ class InMemoryTransitionOutbox(TransitionOutbox):
     ) -> tuple[ClaimedTransition, ...]:
         check_claim(request_id, limit, lease)
         async with self._state.faults.call("TransitionOutbox.claim"):
+            tell_all_owed(self._state)
             return self._state.outbox.claim(
                 request_id,
                 secrets.token_hex(16),

@@ -36,9 +36,13 @@ class Keys:
             raise InvalidValueError("namespace", "must be 1 to 64 letters, digits, or any of :._-")
         self.namespace = namespace
 
-    def alert_state(self, tenant_id: TenantId, monitor_id: MonitorId) -> str:
-        """Hash: how a monitor stands."""
-        return f"{self._alert(bucket_of(monitor_id))}:state:{tenant_id}:{monitor_id}"
+    def alerts(self, bucket: int) -> tuple[str, str]:
+        """The alert states of a bucket, in the order in which the scripts take them.
+
+        Hash of states by monitor; sorted set of the monitors that something is owed to although no
+        outcome comes, by when.
+        """
+        return f"{self._alert(bucket)}:states", f"{self._alert(bucket)}:owed"
 
     def outbox(self, bucket: int) -> tuple[str, ...]:
         """All keys of the outbox of a bucket, in the order in which the scripts take them.

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from attrs import evolve
+
 from urlmon.domain._validators import check_instant
-from urlmon.domain.alerting import AlertPolicy, AlertState, Decision
+from urlmon.domain.alert_policy import AlertPolicy
+from urlmon.domain.alert_state import AlertState
+from urlmon.domain.alerting import Decision
 from urlmon.domain.check_results import CheckOutcome
 from urlmon.domain.ids import AlertId, MonitorId, TenantId, require_owner, require_tenant
 from urlmon.domain.pages import check_many
 from urlmon.errors import NotFoundError
 from urlmon.ports import AlertStateCache
 from urlmon_adapters.redis._client import RedisClient
-from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import STORE
-from urlmon_adapters.redis._replies import decoding
+from urlmon_adapters.redis._keys import bucket_of
+from urlmon_adapters.redis._replies import decoding, items, text
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import (
     decode_state,
     encode_state,
+    name_of,
     read_decision,
     recording,
     to_us,
 )
 
-_RECORD: Final = ("clock", "outbox", "alert_record")
+_PRELUDE: Final = ("clock", "outbox", "alert")
 
 
 class RedisAlertStateCache(AlertStateCache):
-    """Keeps alert states in hashes; the rules run in a script."""
+    """Keeps alert states in a hash of each bucket; the rules run in a script."""
 
     def __init__(self, client: RedisClient) -> None:
         self._client = client
@@ -41,7 +47,7 @@ class RedisAlertStateCache(AlertStateCache):
         require_owner(tenant_id, outcome.tenant_id)
         operation = "AlertStateCache.record"
         keys, arguments = recording(self._client.keys, outcome, policy)
-        reply = await self._client.run(operation, load(*_RECORD), keys, *arguments)
+        reply = await self._client.run(operation, load(*_PRELUDE, "alert_record"), keys, *arguments)
         with decoding(operation):
             return read_decision(reply)
 
@@ -56,39 +62,48 @@ class RedisAlertStateCache(AlertStateCache):
 
     async def seed(self, tenant_id: TenantId, monitor_id: MonitorId, *, state: AlertState) -> bool:
         operation = "AlertStateCache.seed"
-        reply = await self._run(operation, tenant_id, monitor_id, *encode_state(state))
+        row = await self._run(operation, tenant_id, monitor_id, encode_state(state))
         with decoding(operation):
-            return decode_state(reply) == state
+            known = decode_state(row)
+            return known == evolve(state, suppressed_until=known.suppressed_until)
 
     async def suppress(
         self, tenant_id: TenantId, monitor_id: MonitorId, *, until: datetime | None
     ) -> AlertState:
         operation = "AlertStateCache.suppress"
-        end = "" if until is None else str(to_us(check_instant("until", until)))
-        reply = await self._run(operation, tenant_id, monitor_id, end)
+        end = "-" if until is None else str(to_us(check_instant("until", until)))
+        row = await self._run(operation, tenant_id, monitor_id, end)
         with decoding(operation):
-            return decode_state(reply)
+            return decode_state(row)
 
     async def acknowledge(
         self, tenant_id: TenantId, monitor_id: MonitorId, *, alert_id: AlertId
     ) -> AlertState:
         operation = "AlertStateCache.acknowledge"
-        reply = await self._run(operation, tenant_id, monitor_id, str(alert_id))
-        if not reply:
+        row = await self._run(operation, tenant_id, monitor_id, str(alert_id))
+        if not row:
             raise NotFoundError(STORE, operation, entity="alert", key=str(alert_id))
         with decoding(operation):
-            return decode_state(reply)
+            return decode_state(row)
 
     async def forget(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         await self._run("AlertStateCache.forget", tenant_id, monitor_id)
 
     async def _run(
         self, operation: str, tenant_id: TenantId, monitor_id: MonitorId, *arguments: str
-    ) -> Reply:
-        """Run the script of an operation on one state."""
-        key = self._client.keys.alert_state(require_tenant(tenant_id), monitor_id)
-        script = load(operation.replace("AlertStateCache.", "alert_"))
-        return await self._client.run(operation, script, (key,), *arguments)
+    ) -> str:
+        """Run the script of an operation on one state; return its answer, "" for none."""
+        require_tenant(tenant_id)
+        keys, bucket = self._client.keys, bucket_of(monitor_id)
+        reply = await self._client.run(
+            operation,
+            load(*_PRELUDE, operation.replace("AlertStateCache.", "alert_")),
+            (*keys.outbox(bucket), *keys.alerts(bucket)),
+            name_of(tenant_id, monitor_id),
+            *arguments,
+        )
+        with decoding(operation):
+            return "" if reply is None else text(reply)
 
     async def _read(
         self, operation: str, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
@@ -96,10 +111,24 @@ class RedisAlertStateCache(AlertStateCache):
         require_tenant(tenant_id)
         if not monitor_ids:
             return {}
-        states = await self._client.read(
+        buckets = defaultdict[int, list[MonitorId]](list)
+        for each in dict.fromkeys(monitor_ids):
+            buckets[bucket_of(each)].append(each)
+        rows = await self._client.read(
             operation,
-            *(("HGETALL", self._client.keys.alert_state(tenant_id, each)) for each in monitor_ids),
+            *(
+                (
+                    "HMGET",
+                    self._client.keys.alerts(bucket)[0],
+                    *(name_of(tenant_id, each) for each in members),
+                )
+                for bucket, members in buckets.items()
+            ),
         )
         with decoding(operation):
-            decoded = map(decode_state, states)
-            return dict(zip(monitor_ids, decoded, strict=True))
+            found = {
+                each: decode_state("" if row is None else text(row))
+                for members, reply in zip(buckets.values(), rows, strict=True)
+                for each, row in zip(members, items(reply), strict=True)
+            }
+        return {each: found[each] for each in monitor_ids}

@@ -21,7 +21,7 @@ from urlmon_adapters.redis._replies import decoding, items, number, text
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import decode_transition, from_us
 
-_CLAIM: Final = ("clock", "outbox", "outbox_claim")
+_CLAIM: Final = ("clock", "outbox", "alert", "alert_owed", "outbox_claim")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -38,7 +38,7 @@ class RedisTransitionOutbox(TransitionOutbox):
         operation, keys, script = "TransitionOutbox.claim", self._client.keys, load(*_CLAIM)
         token, lease_us = secrets.token_hex(16), lease // _MICROSECOND
         buckets = [
-            (*keys.outbox(bucket), keys.claim(bucket, request_id))
+            (*keys.outbox(bucket), *keys.alerts(bucket), keys.claim(bucket, request_id))
             for bucket in bucket_order(request_id)
         ]
         # All at once: what the request was given before, and where something is due.

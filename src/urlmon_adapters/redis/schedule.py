@@ -33,7 +33,7 @@ from urlmon_adapters.redis._errors import STORE
 from urlmon_adapters.redis._keys import BUCKETS, Keys, bucket_of, bucket_order
 from urlmon_adapters.redis._replies import decoding, items, number, text
 from urlmon_adapters.redis._scripts import load
-from urlmon_adapters.redis._states import from_us, read_decision, recording
+from urlmon_adapters.redis._states import from_us, name_of, read_decision, recording
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -70,7 +70,7 @@ class RedisSchedule(Schedule):
             "Schedule.remove",
             load("clock", "schedule", "schedule_remove"),
             keys,
-            _name(tenant_id, monitor_id),
+            name_of(tenant_id, monitor_id),
         )
 
     async def claim(
@@ -148,7 +148,7 @@ class RedisSchedule(Schedule):
         states, arguments = recording(keys, outcome, policy)
         reply = await self._client.run(
             operation,
-            load("clock", "outbox", "schedule", "schedule_complete", "alert_record"),
+            load("clock", "outbox", "alert", "schedule", "schedule_complete", "alert_record"),
             (*states, *schedule),
             *arguments,
             *_holder(claimed),
@@ -195,7 +195,7 @@ class RedisSchedule(Schedule):
             calls.append(
                 (
                     *_removal_keys(keys, entry.tenant_id, entry.monitor_id),
-                    _name(entry.tenant_id, entry.monitor_id),
+                    name_of(entry.tenant_id, entry.monitor_id),
                     entry.interval // _MICROSECOND,
                     phase // _MICROSECOND,
                     entry.version,
@@ -210,14 +210,9 @@ def _removal_keys(keys: Keys, tenant_id: TenantId, monitor_id: MonitorId) -> tup
     return (keys.unscheduled(tenant_id, monitor_id), *keys.schedule(bucket_of(monitor_id)))
 
 
-def _name(tenant_id: TenantId, monitor_id: MonitorId) -> str:
-    """Return how the scripts name a monitor."""
-    return f"{tenant_id}:{monitor_id}"
-
-
 def _holder(claimed: ClaimedCheck) -> tuple[str, str]:
     """Return what the scripts know a claim by."""
-    return _name(claimed.tenant_id, claimed.monitor_id), claimed.token
+    return name_of(claimed.tenant_id, claimed.monitor_id), claimed.token
 
 
 def _require(holds: bool, operation: str, claimed: ClaimedCheck) -> None:  # noqa: FBT001

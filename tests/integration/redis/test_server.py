@@ -11,7 +11,9 @@ from tests.fixtures.working_calls import TTL, Calls
 
 from urlmon.domain.alerting import UNKNOWN, Decision
 from urlmon.errors import CorruptDataError, StoreError, UnavailableError
+from urlmon_adapters.redis._keys import bucket_of
 from urlmon_adapters.redis._scripts import load
+from urlmon_adapters.redis._states import name_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -162,39 +164,48 @@ async def test_too_many_clients(own_client: RedisClient, admin: Redis) -> None:
     """A server with all the clients that it wants is unavailable."""
     await admin.config_set("maxclients", "1")
     with pytest.raises(UnavailableError, match="maxclients") as caught:
-        await own_client.run_each("test", load("alert_forget"), [()], keys=0)
+        await own_client.run_each("test", load("cache_delete"), [()], keys=0)
     assert not caught.value.maybe_applied
 
 
 async def test_foreign_data(own_client: RedisClient, admin: Redis) -> None:
     """What urlmon did not write is an error of its own, in whatever form it comes."""
     calls = Calls(in_redis(own_client))
-    state = "alert_state"
-    for damage in (
-        ("SET", state, "text"),
-        ("HSET", state, "status", "sideways"),
-        ("HSET", state, "status", b"\xff"),
-        ("HSET", state, "since", "yesterday"),
-        ("HSET", state, "since", "9" * 30),
-        ("HSET", state, "open_alert", "an alert"),
-        ("HSET", state, "@default", "1 2"),
-        ("HSET", state, "last", "{"),
-        ("HSET", state, "last", "{}"),
-        ("HSET", state, "last", "[]"),
+    for part, damage in (
+        ("down ", "sideways "),
+        ("down 1", "down 0"),
+        ("down 1 ", "down 1 yesterday "),
+        ("default 1", "default x"),
+        ("default 1", "default " + "9" * 30),
+        ("", "text"),
+        ("\0", ""),
+        (" triggered ", " ended "),
     ):
-        await calls.prepare(RECORD)
-        key = own_client.keys.alert_state(*calls.key)
-        await admin.execute_command(*(key if each == state else each for each in damage))
+        call = await calls.prepare("AlertStateCache.get")
+        key, name = _place(own_client, calls)
+        row = await admin.hget(key, name)
+        assert part in row
+        await admin.hset(key, name, row.replace(part, damage, 1) if part else damage)
         with pytest.raises(CorruptDataError):
-            await calls.stores.alert_state.get(*calls.key)
+            await call()
+    await admin.set(key, "text")
+    with pytest.raises(CorruptDataError):
+        await call()
 
 
 async def test_foreign_data_in_scripts(own_client: RedisClient, admin: Redis) -> None:
     """A script that meets what urlmon did not write fails with the same error."""
     calls = Calls(in_redis(own_client))
-    for damage in (("SET", "text"), ("HSET", "@default", "x")):
-        call = await calls.prepare(RECORD)
-        key = own_client.keys.alert_state(*calls.key)
-        await admin.execute_command(damage[0], key, *damage[1:])
-        with pytest.raises(CorruptDataError):
-            await call()
+    call = await calls.prepare(RECORD)
+    key, name = _place(own_client, calls)
+    await admin.hset(key, name, "text")
+    with pytest.raises(CorruptDataError):
+        await call()
+    await admin.set(key, "text")
+    with pytest.raises(CorruptDataError):
+        await call()
+
+
+def _place(client: RedisClient, calls: Calls) -> tuple[str, str]:
+    """Return the hash that the state of the calls' monitor is in, and its field."""
+    return client.keys.alerts(bucket_of(calls.key[1]))[0], name_of(*calls.key)

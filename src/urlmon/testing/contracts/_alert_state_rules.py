@@ -7,16 +7,10 @@ import asyncio
 import pytest
 from attrs import evolve
 
-from urlmon.domain.alerting import (
-    UNKNOWN,
-    AlertPolicy,
-    AlertState,
-    Decision,
-    DecisionKind,
-    MonitorStatus,
-    TransitionKind,
-    decide,
-)
+from urlmon.domain.alert_policy import AlertPolicy
+from urlmon.domain.alert_state import UNKNOWN, AlertState, MonitorStatus
+from urlmon.domain.alerting import Decision, DecisionKind, decide
+from urlmon.domain.transitions import TransitionKind
 from urlmon.testing.clock import NOON
 from urlmon.testing.contracts._alert_states import (
     MICROSECOND,
@@ -81,6 +75,31 @@ class RulesContract:
             statuses.append((await monitor.record(outcome, two)).state.status.value)
         assert statuses == ["unknown", "down", "down", "up"]
 
+    async def test_foreign_location(self, working: WorkingStores) -> None:
+        """A location that the policy does not name is not counted, nor is what it saw before."""
+        monitor, policy = Monitor(working), AlertPolicy(failure_threshold=1, locations=("a", "b"))
+        state = (await monitor.record(monitor.outcome(0, location="b"), policy)).state
+        for minute in (0, 1):
+            foreign = await monitor.record(monitor.outcome(minute, location="c"), policy)
+            assert foreign == Decision(kind=DecisionKind.FOREIGN, state=state)
+            assert await working.alert_state.get(*monitor.key) == state
+        only_a = evolve(policy, locations=("a",))
+        gone = await monitor.record(monitor.outcome(0, location="a", success=True), only_a)
+        assert gone.transition is not None
+        assert gone.transition.kind is TransitionKind.RESOLVED
+        assert [each.location for each in gone.state.locations] == ["a"]
+
+    async def test_policy_versions(self, working: WorkingStores) -> None:
+        """The newest policy that was ever applied is applied, whatever older one is given."""
+        monitor, new = Monitor(working), AlertPolicy(failure_threshold=3, version=2)
+        await monitor.record(monitor.outcome(0), new)
+        for minute, version in ((1, 1), (2, 0)):
+            older = AlertPolicy(failure_threshold=1, version=version)
+            decision = await monitor.record(monitor.outcome(minute), older)
+            assert decision.kind is DecisionKind.APPLIED
+            assert decision.state.policy == new
+            assert (decision.transition is not None) is (minute == 2)
+
     async def test_repeat(self, working: WorkingStores) -> None:
         """A repeat is a duplicate that names the same transition, and adds none to the outbox."""
         monitor = Monitor(working)
@@ -133,7 +152,9 @@ class RulesContract:
         assert (await monitor.fail(5)).transition is None
         state = await working.alert_state.suppress(*monitor.key, until=None)
         assert state.suppressed_until is None
-        assert (await monitor.fail(6)).transition is not None
+        triggered = (await monitor.fail(6)).transition
+        assert triggered is not None
+        assert (triggered.at, triggered.location) == (NOON + 6 * MINUTE, "default")
 
     async def test_suppression_of_the_unknown(self, working: WorkingStores) -> None:
         """A suppression that was ended leaves nothing behind."""
@@ -143,6 +164,21 @@ class RulesContract:
             assert state == AlertState(suppressed_until=until)
             assert await working.alert_state.get(*monitor.key) == state
         assert await working.alert_state.seed(*monitor.key, state=some_state(monitor))
+
+    async def test_suppression_before_a_seed(self, working: WorkingStores) -> None:
+        """A suppression does not keep a seed out, nor does the seed end it."""
+        monitor, until = Monitor(working), NOON + 3 * MINUTE
+        await working.alert_state.suppress(*monitor.key, until=until)
+        state = evolve(some_state(monitor), suppressed_until=None)
+        for _ in range(2):
+            assert await working.alert_state.seed(*monitor.key, state=state)
+            assert await working.alert_state.get(*monitor.key) == evolve(
+                state, suppressed_until=until
+            )
+        assert not await working.alert_state.seed(*monitor.key, state=UNKNOWN)
+        await working.alert_state.suppress(*monitor.key, until=None)
+        assert await working.alert_state.get(*monitor.key) == state
+        assert await working.alert_state.seed(*monitor.key, state=state)
 
     async def test_many_at_once(self, working: WorkingStores) -> None:
         """Of many that record the same outcome, one applies it and all name its transition."""

@@ -6,17 +6,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
-from urlmon.domain.alerting import (
-    AlertPolicy,
-    AlertState,
-    Decision,
-    LocationState,
-    MonitorStatus,
-    Transition,
-    TransitionKind,
-)
+from urlmon.domain.alert_policy import AlertPolicy, FlapMarks
+from urlmon.domain.alert_state import AlertState, LocationState, MonitorStatus
+from urlmon.domain.alerting import Decision
 from urlmon.domain.check_results import CheckOutcome
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
+from urlmon.domain.transitions import Transition, TransitionKind
 from urlmon.testing.builders import an_outcome
 from urlmon.testing.clock import NOON
 from urlmon.testing.contracts.stores import WorkingStores
@@ -51,24 +46,41 @@ class Monitor:
 
 
 def some_state(monitor: Monitor, cause: str = "status: 500") -> AlertState:
-    """Make a state with a value in every field."""
+    """Make a state with a value in every field that can have one beside the others."""
     alert_id = AlertId.new()
     return AlertState(
-        status=MonitorStatus.DOWN,
+        status=MonitorStatus.FLAPPING,
+        down=True,
         since=NOON + MICROSECOND,
         locations=(
             LocationState(location="a", watermark=EARLIEST, failures=20, failing=True),
             LocationState(location="b.c_d-e", watermark=LATEST, successes=3),
         ),
+        changes=2**20 - 2,
+        flapping=AlertId.new(),
         open_alert=alert_id,
         acknowledged=True,
+        reminders=2**31 - 1,
+        notified_at=EARLIEST,
+        held_alert=AlertId.new(),
         suppressed_until=LATEST,
+        policy=AlertPolicy(
+            failure_threshold=20,
+            recovery_threshold=19,
+            quorum=18,
+            rule="latency-p95",
+            locations=("z", "b.c_d-e", "a"),
+            flapping=FlapMarks(low=0, high=100),
+            reminder_interval=timedelta(days=30),
+            version=2**31 - 1,
+        ),
         cause=cause,
         last_transition=Transition(
             tenant_id=monitor.tenant_id,
             monitor_id=monitor.id,
             alert_id=alert_id,
-            kind=TransitionKind.TRIGGERED,
+            kind=TransitionKind.RESOLVED,
+            number=2**31 - 1,
             rule="latency-p95",
             at=NOON + MICROSECOND,
             location="a",
@@ -80,6 +92,18 @@ def some_state(monitor: Monitor, cause: str = "status: 500") -> AlertState:
 def some_outcomes(monitor: Monitor, seed: int) -> list[tuple[CheckOutcome, AlertPolicy]]:
     """Make outcomes that come twice, late and from several places, each under some policy."""
     random = Random(seed)  # noqa: S311 - not a secret
+    policies = [
+        AlertPolicy(
+            failure_threshold=random.randrange(1, 4),
+            recovery_threshold=random.randrange(1, 4),
+            quorum=random.randrange(1, 4),
+            rule=random.choice(["availability", "latency"]),
+            locations=random.choice([None, ("b", "a"), ("a", "b", "c")]),
+            flapping=random.choice([None, FlapMarks(), FlapMarks(low=5, high=10)]),
+            version=version // 2,
+        )
+        for version in range(6)
+    ]
     return [
         (
             monitor.outcome(
@@ -88,12 +112,7 @@ def some_outcomes(monitor: Monitor, seed: int) -> list[tuple[CheckOutcome, Alert
                 location=random.choice("abc"),
                 cause=random.choice([None, "", "dns: x", '"\\\n']),
             ),
-            AlertPolicy(
-                failure_threshold=random.randrange(1, 4),
-                recovery_threshold=random.randrange(1, 4),
-                quorum=random.randrange(1, 3),
-                rule=random.choice(["availability", "latency"]),
-            ),
+            policies[min(step // 20 + random.randrange(2), 5)],
         )
-        for step in range(60)
+        for step in range(120)
     ]

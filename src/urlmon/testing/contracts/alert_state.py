@@ -8,12 +8,8 @@ from datetime import UTC, timedelta, timezone
 import pytest
 from attrs import evolve
 
-from urlmon.domain.alerting import (
-    UNKNOWN,
-    AlertState,
-    MonitorStatus,
-    decide,
-)
+from urlmon.domain.alert_state import UNKNOWN, AlertState, MonitorStatus
+from urlmon.domain.alerting import decide
 from urlmon.domain.ids import AlertId, MonitorId, TenantId
 from urlmon.errors import InvalidValueError, NotFoundError
 from urlmon.testing.builders import an_outcome
@@ -74,16 +70,18 @@ class AlertStateCacheContract(RulesContract):
     async def test_seed_then_record(self, working: WorkingStores) -> None:
         """What was seeded goes on by the rules."""
         monitor = Monitor(working)
-        state = some_state(monitor)
+        state = seeded = some_state(monitor)
         await working.alert_state.seed(*monitor.key, state=state)
-        outcome = monitor.outcome(1, success=True, location="a")
-        decision = await monitor.record(outcome)
-        assert decision == decide(state, outcome, ONE)
-        assert decision.transition is not None
-        assert not await working.alert_state.seed(*monitor.key, state=state)
+        for minute in range(22):
+            outcome = monitor.outcome(minute, success=True, location="a")
+            decision = await monitor.record(outcome)
+            assert decision == decide(state, outcome, ONE)
+            state = decision.state
+        assert (state.status, state.open_alert) == (MonitorStatus.UP, None)
+        assert not await working.alert_state.seed(*monitor.key, state=seeded)
 
     async def test_forget(self, working: WorkingStores) -> None:
-        """A forgotten monitor is unknown; its transitions stay, and decided anew are the same."""
+        """A forgotten monitor is unknown; its alert ends, and decided anew is the same again."""
         monitor, other = Monitor(working), Monitor(working)
         transition = (await monitor.fail(0)).transition
         state = (await other.fail(0)).state
@@ -91,7 +89,7 @@ class AlertStateCacheContract(RulesContract):
             await working.alert_state.forget(*monitor.key)
             assert await working.alert_state.get(*monitor.key) == UNKNOWN
         assert await working.alert_state.get(*other.key) == state
-        assert await working.outbox.backlog() == 2
+        assert await working.outbox.backlog() == 3
         assert (await monitor.fail(0)).transition == transition
         assert await working.outbox.backlog() == 2
 

@@ -6,10 +6,11 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from urlmon.domain.transitions import MAX_ATTEMPTS, ClaimedTransition
+from urlmon.domain.transitions import MAX_ATTEMPTS, ClaimedTransition, TransitionKind
 from urlmon.errors import InvalidValueError, LeaseLostError
 from urlmon.testing.clock import NOON
 from urlmon.testing.contracts._outbox_claim import ClaimingContract
+from urlmon.testing.contracts._outbox_owed import OwedContract
 from urlmon.testing.contracts._transitions import (
     DAY,
     LEASE,
@@ -26,7 +27,7 @@ from urlmon.testing.contracts.stores import WorkingStores
 from urlmon.testing.contracts.texts import HOSTILE_TEXTS, IMPOSSIBLE_TEXTS
 
 
-class TransitionOutboxContract(ClaimingContract):
+class TransitionOutboxContract(ClaimingContract, OwedContract):
     """What every `TransitionOutbox` must hold."""
 
     async def test_claim_and_settle(self, working: WorkingStores) -> None:
@@ -219,16 +220,19 @@ class TransitionOutboxContract(ClaimingContract):
         assert await working.outbox.backlog() == 0
 
     async def test_beginning_decided_anew(self, working: WorkingStores) -> None:
-        """When the beginning is handed over again, the end waits again."""
+        """When the beginning is decided again, the end that waits is none any more."""
         monitor, requests = Monitor(working), Requests(working)
         transition = await monitor.change()
         await working.outbox.settle(await requests.one())
-        end = await monitor.change()
+        await monitor.change()
         await decide_anew(working, transition)
         claimed = await requests.one()
         assert claimed.transition == transition
         await working.outbox.settle(claimed)
-        assert (await requests.one()).transition == end
+        assert await requests.claim() == ()
+        await working.alert_state.forget(transition.tenant_id, transition.monitor_id)
+        end = (await requests.one()).transition
+        assert (end.kind, end.alert_id) == (TransitionKind.RESOLVED, transition.alert_id)
 
     async def test_arguments(self, working: WorkingStores) -> None:
         """Arguments at their limits are taken, those beyond are refused by name."""

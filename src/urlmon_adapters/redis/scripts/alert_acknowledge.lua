@@ -1,5 +1,11 @@
--- Note that the open alert was taken on; answer the state now, nothing if it is another alert.
--- KEYS: the state.  ARGV: the offset, the alert.
-if redis.call("HGET", KEYS[1], "open_alert") ~= ARGV[2] then return {} end
-redis.call("HSET", KEYS[1], "acknowledged", "1")
-return redis.call("HGETALL", KEYS[1])
+-- Note that the open alert was taken on; answer the state now, "" if it is another alert.
+-- KEYS: outbox.lua's, alert.lua's.  ARGV: the offset, the monitor, the alert.
+-- Needs clock.lua, outbox.lua and alert.lua.
+local monitor = ARGV[2]
+
+local state = read_state(monitor)
+if state.open ~= ARGV[3] then return "" end
+state.acknowledged = "1"
+local row = write_state(monitor, state)
+withdraw_reminder(state)
+return row

@@ -1,104 +1,117 @@
 -- Apply an outcome to a monitor's state: the rules are those of urlmon.domain.alerting.decide.
--- A field is there only while it has a value other than the default; "@<location>" is a location's
--- "<watermark> <failures> <successes> <1 while failing, else 0>".
--- Answers the kind of the decision, the transition as JSON or "", and the state.
--- KEYS: outbox.lua's, the state.  Needs clock.lua and outbox.lua.
-local STATE = KEYS[6]
-local scheduled, success, cause, location = ARGV[2], ARGV[3] == "1", ARGV[4], ARGV[5]
-local failure_threshold, recovery_threshold = tonumber(ARGV[6]), tonumber(ARGV[7])
-local quorum, rule, new_alert = tonumber(ARGV[8]), ARGV[9], ARGV[10]
-local tenant, monitor = ARGV[11], ARGV[12]
+-- Answers the kind of the decision, the transition or "", and the state or "".
+-- KEYS: outbox.lua's, alert.lua's.  ARGV: the offset, the monitor, when it was due, 1 for a success,
+-- the location, the episode that would begin, the policy, the cause.
+-- Needs clock.lua, outbox.lua and alert.lua.
+local monitor, scheduled, success = ARGV[2], ARGV[3], ARGV[4] == "1"
+local location, episode, policy, cause = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local MAX_STREAK = 20
+local WINDOW = 2 ^ 20
 
-local state, fields = {}, redis.call("HGETALL", STATE)
-for i = 1, #fields, 2 do state[fields[i]] = fields[i + 1] end
+local state, row = read_state(monitor)
+local rules = read_policy(policy)
+if state.policy ~= policy and state.policy ~= "" then
+  local newest = read_policy(state.policy)
+  if newest.version > rules.version then policy, rules = state.policy, newest end
+end
 
 local function answer(kind, transition)
-  return {kind, transition or "", redis.call("HGETALL", STATE)}
+  return {kind, transition or "", row}
 end
 
-local function read_place(value)
-  local watermark, failures, successes, failing = value:match("^(%d+) (%d+) (%d+) ([01])$")
-  return {
-    watermark = tonumber(watermark),
-    failures = tonumber(failures),
-    successes = tonumber(successes),
-    failing = failing == "1",
-  }
+local function counts(name)
+  return rules.locations == "-" or rules.locations:find("," .. name .. ",", 1, true)
 end
 
-local place = {watermark = -1, failures = 0, successes = 0, failing = false}
-if state["@" .. location] then place = read_place(state["@" .. location]) end
-if tonumber(scheduled) < place.watermark then return answer("stale") end
-if tonumber(scheduled) == place.watermark then
-  local last = state.last and cjson.decode(state.last)
-  local made_it = last and last.at == scheduled and last.location == location
-  return answer("duplicate", made_it and state.last)
+-- Count the outcome in.
+if not counts(location) then return answer("foreign") end
+local failures, successes, fails = 0, 0, false
+local places, failing = {}, 0
+for place in state.places:gmatch("[^,]+") do
+  local name, watermark, failed, succeeded, failing_now =
+    place:match("^(%S+) (%d+) (%d+) (%d+) ([01])$")
+  if name == location then
+    if tonumber(scheduled) < tonumber(watermark) then return answer("stale") end
+    if tonumber(scheduled) == tonumber(watermark) then
+      local at, where = state.last:match("^%S+ %S+ %S+ %S+ %S+ (%S+) (%S+)")
+      return answer("duplicate", at == scheduled and where == location and state.last or nil)
+    end
+    failures, successes, fails = tonumber(failed), tonumber(succeeded), failing_now == "1"
+  elseif counts(name) then
+    places[#places + 1] = place
+    if failing_now == "1" then failing = failing + 1 end
+  end
 end
+if success then
+  failures, successes = 0, math.min(successes + 1, MAX_STREAK)
+else
+  failures, successes = math.min(failures + 1, MAX_STREAK), 0
+end
+if failures >= rules.failures then
+  fails = true
+elseif successes >= rules.recoveries then
+  fails = false
+end
+if fails then failing = failing + 1 end
+places[#places + 1] =
+  table.concat({location, scheduled, failures, successes, fails and 1 or 0}, " ")
+state.places, state.policy = table.concat(places, ","), policy
 
-place.failures = success and 0 or math.min(place.failures + 1, MAX_STREAK)
-place.successes = success and math.min(place.successes + 1, MAX_STREAK) or 0
-if place.failures >= failure_threshold then
-  place.failing = true
-elseif place.successes >= recovery_threshold then
-  place.failing = false
+local quiet = tonumber(scheduled) < (tonumber(state.suppressed) or 0)
+local before, was_down = state.status, state.down
+state.down = failing >= rules.needed
+local changed = before ~= "unknown" and state.down ~= was_down and not quiet
+state.changes = (2 * state.changes + (changed and 1 or 0)) % WINDOW
+if before ~= "flapping" then
+  if state.down then
+    state.status = "down"
+  elseif before == "down" or success then
+    state.status = "up"
+  end
 end
-local row = {scheduled, place.failures, place.successes, place.failing and 1 or 0}
-state["@" .. location] = table.concat(row, " ")
-
-local failing = 0
-for field, value in pairs(state) do
-  if field:sub(1, 1) == "@" and read_place(value).failing then failing = failing + 1 end
-end
-local before = state.status
-if failing >= quorum then
-  state.status = "down"
-elseif before == "down" or success then
-  state.status = "up"
-end
-if state.status ~= before then state.since = scheduled end
 if not success then state.cause = cause end
 
-local kind, alert, why
-local suppressed = state.suppressed_until and tonumber(scheduled) < tonumber(state.suppressed_until)
-if state.status == "down" and not state.open_alert and not suppressed then
-  kind, alert, why = "triggered", new_alert, state.cause or ""
-  state.open_alert = alert
-elseif state.status == "up" and state.open_alert then
-  kind, alert, why = "resolved", state.open_alert, ""
-  state.open_alert = nil
+-- The weight of the changes, times 100: see urlmon.domain.alert_policy.weigh.
+local WHOLE = 1520
+local function weigh()
+  local changes, weight, newest = state.changes, 0, 95
+  while changes > 0 do
+    if changes % 2 == 1 then weight = weight + newest end
+    changes, newest = math.floor(changes / 2), newest - 2
+  end
+  return 100 * weight
 end
+
+-- Begin or end what the state now asks for.
+local kind, alert, number, why = nil, episode, 0, ""
+if state.flapping ~= "-" then
+  if not rules.low or weigh() <= WHOLE * rules.low then
+    kind, alert = "stable", state.flapping
+    state.status, state.flapping = state.down and "down" or "up", "-"
+    state.held = state.down and state.open == "-" and episode or "-"
+  end
+elseif rules.high and not quiet and weigh() >= WHOLE * rules.high then
+  kind, why = "flapping", state.cause
+  state.status, state.flapping, state.held = "flapping", episode, "-"
+elseif state.down and state.open == "-" then
+  if quiet then
+    if state.held == "-" then state.held = episode end
+  else
+    kind, why = "triggered", state.cause
+    state.open, state.held, state.notified = episode, "-", scheduled
+  end
+elseif state.status == "up" and state.open ~= "-" then
+  kind, alert, number = "resolved", state.open, state.reminders
+  close(state)
+elseif not state.down then
+  state.held = "-"
+end
+if state.status ~= before then state.since = scheduled end
+
 if kind then
-  state.acknowledged = nil
-  state.last = cjson.encode({
-    tenant_id = tenant,
-    monitor_id = monitor,
-    alert_id = alert,
-    kind = kind,
-    rule = rule,
-    at = scheduled,
-    location = location,
-    cause = why,
-  })
+  local item = {monitor, alert, kind, number, rules.rule, scheduled, location, why}
+  state.last = table.concat(item, " ")
 end
-
--- What takes memory comes first: a full server then refuses the whole step.
-for field, value in pairs(state) do
-  if value ~= "" then redis.call("HSET", STATE, field, value) end
-end
-for _, field in ipairs({"open_alert", "acknowledged", "cause"}) do
-  if (state[field] or "") == "" then redis.call("HDEL", STATE, field) end
-end
-if not kind then return answer("applied") end
-
-local id = alert .. ":" .. kind
-sweep()
-if not is_live(id) then
-  drop(id)
-  redis.call("HSET", ITEMS, id, state.last)
-  local age = redis.call("HINCRBY", CLAIMS, "age", 1)
-  write_claim(id, {age = age, attempts = 0, leased = false, token = ""})
-  if kind == "triggered" then redis.call("ZREM", DUE, alert .. ":resolved") end
-  offer(id)
-end
-return answer("applied", state.last)
+row = write_state(monitor, state)
+if kind then enter(alert .. ":" .. kind, state.last) end
+return answer("applied", kind and state.last)

@@ -1,8 +1,14 @@
--- Store a state where there is none; answer the state now.
--- KEYS: the state.  ARGV: the offset, then fields and values.
-if redis.call("EXISTS", KEYS[1]) == 0 then
-  for i = 2, #ARGV, 2 do
-    redis.call("HSET", KEYS[1], ARGV[i], ARGV[i + 1])
-  end
+-- Store a state where there is none, and keep a suppression that is there; answer the state now.
+-- KEYS: outbox.lua's, alert.lua's.  ARGV: the offset, the monitor, the state.
+-- Needs clock.lua, outbox.lua and alert.lua.
+local monitor, given = ARGV[2], parse(ARGV[3])
+
+local state, row = read_state(monitor)
+local suppressed = state.suppressed
+state.suppressed = "-"
+if format(state) == UNKNOWN then
+  given.kind, given.at = state.kind, state.at
+  if suppressed ~= "-" then given.suppressed = suppressed end
+  return write_state(monitor, given)
 end
-return redis.call("HGETALL", KEYS[1])
+return row

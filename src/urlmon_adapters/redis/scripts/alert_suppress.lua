@@ -1,8 +1,10 @@
--- Begin or end a suppression; answer the state now.
--- KEYS: the state.  ARGV: the offset, the end or "".
-if ARGV[2] == "" then
-  redis.call("HDEL", KEYS[1], "suppressed_until")
-else
-  redis.call("HSET", KEYS[1], "suppressed_until", ARGV[2])
-end
-return redis.call("HGETALL", KEYS[1])
+-- Begin or end a suppression; answer the state now, "" where nothing is known.
+-- KEYS: outbox.lua's, alert.lua's.  ARGV: the offset, the monitor, the end or "-".
+-- Needs clock.lua, outbox.lua and alert.lua.
+local monitor = ARGV[2]
+
+local state = read_state(monitor)
+state.suppressed = ARGV[3]
+local row = write_state(monitor, state)
+if state.suppressed ~= "-" then withdraw_reminder(state) end
+return row

@@ -14,6 +14,6 @@ if claim.attempts >= MAX_ATTEMPTS then
   give_up(id, now)
 else
   redis.call("ZREM", DUE, id)
-  redis.call("ZADD", LATER, text(now + delay), id)
+  redis.call("ZADD", LATER, text(is_too_late(id) and now or now + delay), id)
 end
 return 1
