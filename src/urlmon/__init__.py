@@ -40,15 +40,17 @@ if TYPE_CHECKING:
         CheckOutcome,
         CheckResult,
         ErrorKind,
-        Fate,
         Phases,
-        Refusal,
     )
     from urlmon.domain.counters import (
         FailureCount,
     )
     from urlmon.domain.directory import (
         MonitorChange,
+    )
+    from urlmon.domain.fates import (
+        Fate,
+        Refusal,
     )
     from urlmon.domain.health import (
         ComponentHealth,
@@ -195,6 +197,7 @@ _MODULES = (
     "urlmon.domain.check_results",
     "urlmon.domain.counters",
     "urlmon.domain.directory",
+    "urlmon.domain.fates",
     "urlmon.domain.health",
     "urlmon.domain.ids",
     "urlmon.domain.leases",

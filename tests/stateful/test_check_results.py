@@ -12,7 +12,7 @@ from tests.fixtures.recording import RETENTION
 from tests.fixtures.recording_twins import RecordingTwins, run_recording_program
 from tests.result_strategies import MICROSECOND, locations, results
 
-from urlmon.domain.check_results import CLOCK_TOLERANCE
+from urlmon.domain.fates import CLOCK_TOLERANCE
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon.testing.contracts.isolation import nil_tenant
@@ -68,7 +68,7 @@ class CheckResultsProgram(RuleBasedStateMachine):
 
     @rule(
         tenant_id=TENANT,
-        monitor_id=MONITOR,
+        monitor_ids=st.lists(MONITOR, max_size=3),
         ends=st.tuples(INSTANT, INSTANT).filter(lambda ends: ends[0] != ends[1]),
         success=st.none() | st.booleans(),
         location=st.none() | locations | st.just("Ä"),
@@ -76,14 +76,19 @@ class CheckResultsProgram(RuleBasedStateMachine):
         number=st.integers(0),
     )
     def history(
-        self, tenant_id: TenantId, monitor_id: MonitorId, ends: Any, number: int, **given: Any
+        self,
+        tenant_id: TenantId,
+        monitor_ids: list[MonitorId],
+        ends: Any,
+        number: int,
+        **given: Any,
     ) -> None:
         """Page through a history, from the beginning or any cursor seen."""
         cursor = self.cursors[-1 - number % len(self.cursors)]
         period = Period(since=min(ends), until=max(ends))
         page = self.twins.same(
             lambda stores: stores.results.history(
-                tenant_id, monitor_id, period=period, cursor=cursor, **given
+                tenant_id, monitor_ids, period=period, cursor=cursor, **given
             )
         )
         if page is not None and page.next_cursor is not None:
@@ -101,7 +106,7 @@ class CheckResultsProgram(RuleBasedStateMachine):
             for monitor_id in MONITORS:
                 self.twins.same(
                     lambda stores, tenant_id=tenant_id, monitor_id=monitor_id: (
-                        stores.results.history(tenant_id, monitor_id, period=span, limit=1_000)
+                        stores.results.history(tenant_id, [monitor_id], period=span, limit=1_000)
                     )
                 )
 

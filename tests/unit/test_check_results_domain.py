@@ -12,27 +12,20 @@ from hypothesis import strategies as st
 from tests.result_strategies import MICROSECOND, results
 
 from urlmon.domain.check_results import (
-    CLOCK_TOLERANCE,
     MAX_BATCH,
-    STORED,
     CheckError,
     CheckOutcome,
     CheckResult,
     ErrorKind,
-    Fate,
     Phases,
-    Refusal,
     check_batch,
     check_location,
-    fate_at,
     history_page,
     history_position,
     newest,
-    outranks,
-    strongest,
 )
 from urlmon.domain.ids import MonitorId, TenantId
-from urlmon.domain.pages import encode_cursor
+from urlmon.domain.pages import decode_cursor, encode_cursor
 from urlmon.errors import InvalidValueError
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import NOON
@@ -163,43 +156,6 @@ def test_the_outcome_of_a_result() -> None:
     assert bad.outcome().cause == "content: " + "x" * 491
 
 
-@given(
-    st.timedeltas(-timedelta(days=100), timedelta(minutes=10))
-    | st.sampled_from([CLOCK_TOLERANCE, CLOCK_TOLERANCE + MICROSECOND])
-    | st.sampled_from([-timedelta(days=90), -timedelta(days=90) - MICROSECOND])
-)
-def test_a_fate_is_decided_by_the_age(age: timedelta) -> None:
-    """A result is kept from 90 days ago to five minutes ahead, both included."""
-    fate = fate_at(NOON + age, now=NOON, retention=timedelta(days=90))
-    if age < -timedelta(days=90):
-        assert fate == Fate(refusal=Refusal.EXPIRED)
-    elif age > timedelta(minutes=5):
-        assert fate == Fate(refusal=Refusal.FUTURE)
-    else:
-        assert fate == STORED
-    assert fate.stored is (fate.refusal is None)
-
-
-def test_only_a_failure_outranks_only_a_success() -> None:
-    """Equals do not replace each other."""
-    good = a_result(TENANT, MONITORS[0])
-    bad = a_result(TENANT, MONITORS[0], error=BOOM)
-    pairs = {
-        (new.success, old.success): outranks(new, old) for new in (good, bad) for old in (good, bad)
-    }
-    assert [pair for pair, wins in pairs.items() if wins] == [(False, True)]
-
-
-@given(some)
-def test_the_strongest_of_each_identity(given_results: list[CheckResult]) -> None:
-    """One of each is left: the first failure, or without any the first success."""
-    expected = []
-    for identity in dict.fromkeys(each.identity for each in given_results):
-        alike = [each for each in given_results if each.identity == identity]
-        expected.append(next((each for each in alike if not each.success), alike[0]))
-    assert strongest(given_results) == tuple(expected)
-
-
 @given(some.filter(bool))
 def test_the_newest_of_some(given_results: list[CheckResult]) -> None:
     """Nothing is newer; of its instant nothing failed if it did not, nor sorts before it."""
@@ -232,33 +188,35 @@ def test_a_location_to_filter_by() -> None:
 
 @given(some.filter(bool), st.integers(1, 5))
 def test_a_page_tells_where_it_ends(given_results: list[CheckResult], limit: int) -> None:
-    """Its cursor, if more follow, gives the last item's place, and for its monitor only."""
-    listed = [each for each in given_results if each.monitor_id == given_results[0].monitor_id]
-    page = history_page(listed, limit)
-    assert page.items == tuple(listed[:limit])
-    if len(listed) <= limit:
+    """Its cursor, if more follow, gives the last item's place, and for its monitors only."""
+    page = history_page(given_results, MONITORS, limit)
+    assert page.items == tuple(given_results[:limit])
+    if len(given_results) <= limit:
         assert page.next_cursor is None
         return
     assert page.next_cursor is not None
     assert re.fullmatch(r"[\w-]+", page.next_cursor, re.ASCII)
     last = page.items[-1]
-    place = history_position(page.next_cursor, last.monitor_id)
-    assert place == (last.scheduled_at, last.location)
-    with pytest.raises(InvalidValueError, match="cursor"):
-        history_position(page.next_cursor, MonitorId.new())
+    place = history_position(page.next_cursor, [*reversed(MONITORS), MONITORS[0]])
+    assert place == (last.scheduled_at, last.monitor_id, last.location)
+    for others in ([], MONITORS[:1], [*MONITORS, MonitorId.new()]):
+        with pytest.raises(InvalidValueError, match="cursor"):
+            history_position(page.next_cursor, others)
 
 
 def test_no_results_are_one_page() -> None:
     """An empty history ends at once."""
-    assert history_page([], 1).items == ()
-    assert history_page([], 1).next_cursor is None
+    assert history_page([], MONITORS, 1).items == ()
+    assert history_page([], MONITORS, 1).next_cursor is None
 
 
 @given(st.lists(st.text(max_size=5), max_size=5) | st.just(["check_results"]), st.text(max_size=9))
 def test_a_cursor_from_elsewhere_is_refused(parts: list[str], text: str) -> None:
     """Whatever is no cursor of this list raises nothing but a refusal."""
-    monitor = MONITORS[0]
-    scoped = ("check_results", monitor.hex)
+    result = a_result(TENANT, MONITORS[0])
+    cursor = history_page([result, result], MONITORS, 1).next_cursor
+    assert cursor is not None
+    scoped = decode_cursor(cursor, 5)[:2]
     for cursor in (text, encode_cursor(*parts), encode_cursor(*scoped, *parts)):
         with pytest.raises(InvalidValueError, match="cursor"):
-            history_position(cursor, monitor)
+            history_position(cursor, MONITORS)

@@ -1,4 +1,4 @@
-"""Check results: what a checker saw, and what became of it in a store."""
+"""Check results: what a checker saw."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from attrs import Attribute, field, frozen
@@ -28,12 +29,12 @@ from urlmon.domain.pages import (
     instant_from_text,
     instant_to_text,
     page_of,
+    uuid_from_text,
 )
 from urlmon.errors import InvalidValueError
 
 LONGEST_MESSAGE = 500
 MAX_BATCH = 5_000
-CLOCK_TOLERANCE = timedelta(minutes=5)
 _HOUR_US = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_EXPIRY = datetime(1950, 1, 1, tzinfo=UTC)
@@ -168,69 +169,6 @@ class CheckOutcome:
     cause: str | None = field(default=None, validator=optional(text(LONGEST_MESSAGE, shortest=0)))
 
 
-class Refusal(StrEnum):
-    """Why a store does not keep a result."""
-
-    EXPIRED = "expired"
-    """Due longer ago than the store keeps results."""
-    FUTURE = "future"
-    """Due more than five minutes ahead of the clock."""
-
-
-@frozen(kw_only=True)
-class Fate:
-    """What became of one result of a batch.
-
-    Attributes:
-        refusal: Why it was not stored; None if it is stored, now or by an earlier call.
-    """
-
-    refusal: Refusal | None = None
-
-    @property
-    def stored(self) -> bool:
-        """Whether the store has the result."""
-        return self.refusal is None
-
-
-STORED = Fate()
-
-
-def fate_at(scheduled_at: datetime, *, now: datetime, retention: timedelta) -> Fate:
-    """Decide whether a store keeps a result that was due at `scheduled_at`.
-
-    One that is exactly as old as the retention is kept, as is one exactly five minutes ahead.
-    """
-    if scheduled_at < now - retention:
-        return Fate(refusal=Refusal.EXPIRED)
-    if scheduled_at > now + CLOCK_TOLERANCE:
-        return Fate(refusal=Refusal.FUTURE)
-    return STORED
-
-
-def outranks(new: CheckResult, old: CheckResult) -> bool:
-    """Say whether `new` replaces `old` of the same identity: a failure outranks a success."""
-    return old.success and not new.success
-
-
-def strongest(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
-    """Return one result of each identity: the first, unless a later one outranks it."""
-    kept: dict[Identity, CheckResult] = {}
-    for result in results:
-        if outranks(result, kept.setdefault(result.identity, result)):
-            kept[result.identity] = result
-    return tuple(kept.values())
-
-
-def judge_batch(
-    batch: Sequence[CheckResult], *, now: datetime, retention: timedelta
-) -> tuple[tuple[Fate, ...], tuple[CheckResult, ...]]:
-    """Return the fate of each result of a batch, and what there is to store."""
-    fates = tuple(fate_at(each.scheduled_at, now=now, retention=retention) for each in batch)
-    kept = strongest(each for each, fate in zip(batch, fates, strict=True) if fate.stored)
-    return fates, kept
-
-
 def newest(results: Iterable[CheckResult]) -> CheckResult:
     """Return the newest of at least one result.
 
@@ -262,26 +200,41 @@ def check_location(location: str | None) -> None:
         raise InvalidValueError("location", LOCATION_MEANING)
 
 
-def history_page(results: Sequence[CheckResult], limit: int) -> Page[CheckResult]:
+def history_page(
+    results: Sequence[CheckResult], monitor_ids: Iterable[MonitorId], limit: int
+) -> Page[CheckResult]:
     """Cut a page from a history, of which one result more than `limit` was asked for."""
-    scope = () if not results else _history(results[0].monitor_id)
     return page_of(
-        results, limit, scope, lambda each: (instant_to_text(each.scheduled_at), each.location)
+        results,
+        limit,
+        _history(monitor_ids),
+        lambda each: (instant_to_text(each.scheduled_at), each.monitor_id, each.location),
     )
 
 
-def history_position(cursor: str, monitor_id: MonitorId) -> tuple[datetime, str]:
-    """Return `scheduled_at` and location of the last result before a cursor.
+def history_position(
+    cursor: str, monitor_ids: Iterable[MonitorId]
+) -> tuple[datetime, MonitorId, str]:
+    """Return `scheduled_at`, monitor and location of the last result before a cursor.
 
     Raises:
-        InvalidValueError: The cursor is not from a history of this monitor.
+        InvalidValueError: The cursor is not from a history of these monitors.
     """
-    at, location = decode_cursor(cursor, 2, scope=_history(monitor_id))
-    if re.fullmatch(LOCATION, location) is None:
+    at, owner, location = decode_cursor(cursor, 3, scope=_history(monitor_ids))
+    monitor_id = uuid_from_text(owner)
+    if re.fullmatch(LOCATION, location) is None or not monitor_id.int:
         raise InvalidValueError("cursor", "must come from a page of the same list")
-    return instant_from_text(at), location
+    return instant_from_text(at), MonitorId(monitor_id), location
 
 
-def _history(monitor_id: MonitorId) -> tuple[str, str]:
-    """Return the scope of a cursor; filters and periods may change under way, the monitor not."""
-    return "check_results", monitor_id.hex
+def history_key(
+    at: datetime, monitor_id: MonitorId, location: str
+) -> tuple[timedelta, MonitorId, str]:
+    """Return what a history is sorted by: newest first, then monitor, then location."""
+    return _EPOCH - at, monitor_id, location
+
+
+def _history(monitor_ids: Iterable[MonitorId]) -> tuple[str, str]:
+    """Return the scope of a cursor; filters and periods may change under way, monitors not."""
+    digest = sha256(b"".join(sorted(each.bytes for each in set(monitor_ids))))
+    return "check_results", digest.hexdigest()[:32]

@@ -6,7 +6,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from urlmon.domain.check_results import CheckResult, Fate
+from urlmon.domain.check_results import CheckResult
+from urlmon.domain.fates import Fate
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.pages import Page
 from urlmon.domain.periods import Period
@@ -32,11 +33,14 @@ class CheckResultStore(Protocol):
         but never a mixture.  Repeatable.  No monitor needs to exist.
 
         Results outside of the time that the store keeps are refused one by one, by the store's
-        clock (`urlmon.domain.check_results.fate_at`); the others are stored, together or, on
-        `UnavailableError`, possibly in part.
+        clock (`urlmon.domain.fates.fate_at`), and so is one that the store itself would not take;
+        the others are stored, together or, on `UnavailableError`, possibly in part.
 
         Returns:
-            The fate of each result, in the order given.
+            The fate of each result, in the order given.  A store that can tells what is new from
+            what it had already, the first of one identity in a batch from the rest; one that cannot
+            leaves `Fate.known` None.  After an `UnavailableError` that says it may have been
+            applied, what is recorded again can so be known already.
 
         Raises:
             InvalidValueError: There are more than 5,000, or one is no `CheckResult`.
@@ -59,7 +63,7 @@ class CheckResultStore(Protocol):
     async def history(
         self,
         tenant_id: TenantId,
-        monitor_id: MonitorId,
+        monitor_ids: Sequence[MonitorId],
         *,
         period: Period,
         success: bool | None = None,
@@ -67,11 +71,13 @@ class CheckResultStore(Protocol):
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page[CheckResult]:
-        """Return a monitor's results of a period, newest `scheduled_at` first, then by location.
+        """Return the results of one or up to 1,000 monitors in a period, newest first.
+
+        Newest by `scheduled_at`; of one instant in order of the monitors' ids, then by location.
 
         Args:
             tenant_id: The owner.
-            monitor_id: The monitor; of an unknown one the list is empty.
+            monitor_ids: The monitors; unknown ones have no results.
             period: Which results, by `scheduled_at`.
             success: Only those that succeeded, or that failed.
             location: Only those of one location.
@@ -79,8 +85,8 @@ class CheckResultStore(Protocol):
             limit: Items of a page, 1 to 1,000.
 
         Raises:
-            InvalidValueError: The limit is out of range, the location cannot exist, or the cursor
-                is not from a history of this monitor.
+            InvalidValueError: The limit is out of range, more than 1,000 ids are given, the
+                location cannot exist, or the cursor is not from a history of these monitors.
         """
 
     @abstractmethod

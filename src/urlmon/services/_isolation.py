@@ -8,7 +8,8 @@ from typing import Final
 
 from attrs import define, field
 
-from urlmon.domain.check_results import CheckResult, Fate
+from urlmon.domain.check_results import CheckResult
+from urlmon.domain.fates import Fate
 from urlmon.errors import UnavailableError, UrlmonError
 
 # So many results that fail alone, and none that is stored: then it is the store.

@@ -8,7 +8,8 @@ from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Final
 
-from urlmon.domain.check_results import CheckResult, Fate, Identity, Refusal
+from urlmon.domain.check_results import CheckResult, Identity
+from urlmon.domain.fates import Fate, Refusal
 from urlmon.errors import UnavailableError, UrlmonError
 from urlmon.ports import CheckResultStore
 from urlmon.services._isolation import Findings, isolate
@@ -219,7 +220,7 @@ class Sender:
         reasons = {place: str(error) for place, error in findings.blamed.items()}
         for place, fate in findings.fates.items():
             if fate.refusal is not None and fate.refusal not in _REFUSED:
-                reasons[place] = f"{self._state.name}: {fate.refusal}"
+                reasons[place] = f"{self._state.name}: {fate.reason or fate.refusal}"
         by_reason: dict[str, list[int]] = {}
         for place, reason in reasons.items():
             by_reason.setdefault(reason, []).append(place)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from itertools import chain
 
 from urlmon.domain.check_results import (
     CheckResult,
-    Fate,
+    Identity,
     check_batch,
     check_location,
+    history_key,
     history_page,
     history_position,
-    judge_batch,
     newest,
-    outranks,
 )
+from urlmon.domain.fates import ALREADY_THERE, NEW, Fate, judge_batch, outranks, settle
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import Page, check_many, check_page_size
 from urlmon.domain.periods import Period
@@ -36,11 +39,13 @@ class InMemoryCheckResultStore(CheckResultStore):
             state = self._state
             fates, kept = judge_batch(batch, now=state.clock.now(), retention=state.retention)
             rows = state.results
+            found: dict[Identity, Fate] = {}
             for result in kept:
                 key = result.identity
+                found[key] = ALREADY_THERE if key in rows else NEW
                 if key not in rows or outranks(result, rows[key]):
                     rows[key] = result
-            return fates
+            return settle(batch, fates, found)
 
     async def latest(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
@@ -54,7 +59,7 @@ class InMemoryCheckResultStore(CheckResultStore):
     async def history(
         self,
         tenant_id: TenantId,
-        monitor_id: MonitorId,
+        monitor_ids: Sequence[MonitorId],
         *,
         period: Period,
         success: bool | None = None,
@@ -63,27 +68,24 @@ class InMemoryCheckResultStore(CheckResultStore):
         limit: int = 100,
     ) -> Page[CheckResult]:
         require_tenant(tenant_id)
+        check_many("monitor_ids", monitor_ids)
         check_page_size(limit)
         check_location(location)
-        start = None if cursor is None else history_position(cursor, monitor_id)
+        last = None if cursor is None else history_position(cursor, monitor_ids)
         async with self._state.faults.call("CheckResultStore.history"):
-            results = [
-                each
-                for each in results_of(self._state, tenant_id, [monitor_id])[monitor_id]
-                if each.scheduled_at in period
-                and success in {None, each.success}
-                and location in {None, each.location}
-            ]
-            results.sort(key=lambda each: each.location)
-            results.sort(key=lambda each: each.scheduled_at, reverse=True)
-            if start is not None:
-                at, place = start
-                results = [
+            found = results_of(self._state, tenant_id, monitor_ids).values()
+            results = sorted(
+                (
                     each
-                    for each in results
-                    if each.scheduled_at < at or (each.scheduled_at == at and each.location > place)
-                ]
-            return history_page(results[: limit + 1], limit)
+                    for each in chain.from_iterable(found)
+                    if each.scheduled_at in period
+                    and success in {None, each.success}
+                    and location in {None, each.location}
+                ),
+                key=_order,
+            )
+            start = 0 if last is None else bisect_right(results, history_key(*last), key=_order)
+            return history_page(results[start : start + limit + 1], monitor_ids, limit)
 
     async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         require_tenant(tenant_id)
@@ -91,6 +93,10 @@ class InMemoryCheckResultStore(CheckResultStore):
             rows = self._state.results
             for key in [key for key in rows if key[:2] == (tenant_id, monitor_id)]:
                 del rows[key]
+
+
+def _order(result: CheckResult) -> tuple[timedelta, MonitorId, str]:
+    return history_key(result.scheduled_at, result.monitor_id, result.location)
 
 
 def results_of(

@@ -7,7 +7,7 @@ Reading drops the success: both have the same instant, which is never read in pa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,15 +15,14 @@ from attrs import frozen
 
 from urlmon.domain.check_results import (
     CheckResult,
-    Fate,
     check_batch,
     check_location,
+    history_key,
     history_page,
     history_position,
-    judge_batch,
     newest,
-    strongest,
 )
+from urlmon.domain.fates import Fate, judge_batch, settle, strongest
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.pages import Page, check_page_size
 from urlmon.domain.periods import Period
@@ -69,7 +68,7 @@ class InfluxCheckResultStore(CheckResultStore):
         fates, kept = judge_batch(batch, now=self._clock.now(), retention=self._retention)
         if kept:
             await self._influx.write(_RECORD, encode(kept))
-        return fates
+        return settle(batch, fates, {})
 
     async def latest(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
@@ -88,7 +87,7 @@ class InfluxCheckResultStore(CheckResultStore):
     async def history(
         self,
         tenant_id: TenantId,
-        monitor_id: MonitorId,
+        monitor_ids: Sequence[MonitorId],
         *,
         period: Period,
         success: bool | None = None,
@@ -96,37 +95,37 @@ class InfluxCheckResultStore(CheckResultStore):
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page[CheckResult]:
-        (monitor_id,) = check_scope(tenant_id, [monitor_id])
+        asked = check_scope(tenant_id, monitor_ids)
         check_page_size(limit)
         check_location(location)
         end, after = microseconds(period.until), None
         if cursor is not None:
-            at, place = history_position(cursor, monitor_id)
-            after = microseconds(at), place
-            end = min(end, after[0] + 1)
+            position = history_position(cursor, asked)
+            after = history_key(*position)
+            end = min(end, microseconds(position[0]) + 1)
         conditions = (
             *(['"location" = $location'] if location is not None else []),
             # A success can be overruled by a failure, which then has to be seen too.
             *(["\"success\" = 'false'"] if success is False else []),
         )
-        query = _History(
-            influx=self._influx,
-            tenant_id=tenant_id,
-            monitor_id=monitor_id,
-            since=microseconds(period.since),
-            conditions=conditions,
-            location=location or "",
-        )
         found: list[CheckResult] = []
-        until: int | None = end
-        while until is not None and len(found) <= limit:
-            rows, until = await query.before(until, limit + _SPARE)
-            found += (
-                row
-                for row in _in_order(rows)
-                if success in {None, row.success} and (after is None or _comes_after(row, after))
+        for some in batches(asked):
+            query = _History(
+                influx=self._influx,
+                tenant_id=tenant_id,
+                monitor_ids=some,
+                since=microseconds(period.since),
+                conditions=conditions,
+                location=location or "",
             )
-        return history_page(found, limit)
+            found += await query.newest(
+                limit + 1,
+                end,
+                lambda each: (
+                    success in {None, each.success} and (after is None or _order(each) > after)
+                ),
+            )
+        return history_page(sorted(found, key=_order)[: limit + 1], asked, limit)
 
     async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         (monitor_id,) = check_scope(tenant_id, [monitor_id])
@@ -152,16 +151,27 @@ class InfluxCheckResultStore(CheckResultStore):
 
 @frozen(kw_only=True)
 class _History:
-    """Reads a monitor's points from the newest on, an instant never in part."""
+    """Reads the points of some monitors from the newest on, an instant never in part."""
 
     influx: Influx
     tenant_id: TenantId
-    monitor_id: MonitorId
+    monitor_ids: Sequence[MonitorId]
     since: int
     conditions: Sequence[str]
     location: str
 
-    async def before(self, until: int, count: int) -> tuple[list[CheckResult], int | None]:
+    async def newest(
+        self, count: int, end: int, wanted: Callable[[CheckResult], bool]
+    ) -> list[CheckResult]:
+        """Return at least `count` of the results before an instant that are wanted, or all."""
+        found: list[CheckResult] = []
+        until: int | None = end
+        while until is not None and len(found) < count:
+            rows, until = await self._before(until, count + _SPARE)
+            found += filter(wanted, strongest(rows))
+        return found
+
+    async def _before(self, until: int, count: int) -> tuple[list[CheckResult], int | None]:
         """Return about `count` points before an instant, and before which instant to go on."""
         rows = await self._read(self.since, until, f"{_NEWEST} LIMIT {count}")
         if len(rows) < count:
@@ -170,29 +180,24 @@ class _History:
         whole = [row for row in rows if row.scheduled_at > last]
         if whole:
             return whole, microseconds(last) + 1
-        # More locations than that were checked at one instant.
+        # More than that were due at one instant.
         at = microseconds(last)
         return await self._read(at, at + 1, _NEWEST), at
 
     async def _read(self, since: int, until: int, then: str) -> list[CheckResult]:
-        monitors = [self.monitor_id]
+        monitors = self.monitor_ids
+        text = select(
+            f"{FIELDS}, {TAGS}", monitors=len(monitors), conditions=self.conditions, then=then
+        )
         found: list[CheckResult] = []
         await self.influx.query(
             _HISTORY,
-            select(f"{FIELDS}, {TAGS}", monitors=1, conditions=self.conditions, then=then),
+            text,
             params(self.tenant_id, monitors, since, until, location=self.location),
             take=lambda rows: found.extend(decode(rows, self.tenant_id, monitors)),
         )
         return found
 
 
-def _comes_after(result: CheckResult, position: tuple[int, str]) -> bool:
-    at = microseconds(result.scheduled_at)
-    return at < position[0] or (at == position[0] and result.location > position[1])
-
-
-def _in_order(points: Iterable[CheckResult]) -> list[CheckResult]:
-    """Return what stands of some points, in the order of a history."""
-    return sorted(
-        strongest(points), key=lambda each: (-microseconds(each.scheduled_at), each.location)
-    )
+def _order(result: CheckResult) -> tuple[timedelta, MonitorId, str]:
+    return history_key(result.scheduled_at, result.monitor_id, result.location)

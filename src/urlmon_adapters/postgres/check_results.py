@@ -10,14 +10,14 @@ from urlmon.domain.check_results import (
     CheckError,
     CheckResult,
     ErrorKind,
-    Fate,
+    Identity,
     Phases,
     check_batch,
     check_location,
     history_page,
     history_position,
-    judge_batch,
 )
+from urlmon.domain.fates import ALREADY_THERE, NEW, Fate, judge_batch, settle
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import Page, check_many, check_page_size
 from urlmon.domain.periods import Period
@@ -29,7 +29,7 @@ from urlmon_adapters.postgres._rows import fetch_all, reading
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 # Arrays go in binary: as text they take four times as long to write here.
-_RECORD: Final = """
+_INSERT: Final = """
 INSERT INTO check_results AS kept (
     tenant_id, monitor_id, location, scheduled_at, checked_at, success, error_kind, error_message,
     status_code, response_time_us, dns_us, connect_us, tls_us, ttfb_us, transfer_us,
@@ -40,7 +40,19 @@ SELECT * FROM unnest(
     %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],
     %b::bigint[], %b::bigint[], %b::timestamptz[], %b::bigint[]
 )
-ON CONFLICT (scheduled_at, tenant_id, monitor_id, location) DO UPDATE SET
+ON CONFLICT (scheduled_at, tenant_id, monitor_id, location)
+"""
+# First what is new, and then the failures that may stand in the place of a success.
+_RECORD: Final = (
+    _INSERT
+    + """
+DO NOTHING RETURNING tenant_id, monitor_id, location, scheduled_at AT TIME ZONE 'UTC'
+"""
+)
+_OUTRANK: Final = (
+    _INSERT
+    + """
+DO UPDATE SET
     checked_at = excluded.checked_at, success = excluded.success,
     error_kind = excluded.error_kind, error_message = excluded.error_message,
     status_code = excluded.status_code, response_time_us = excluded.response_time_us,
@@ -49,6 +61,7 @@ ON CONFLICT (scheduled_at, tenant_id, monitor_id, location) DO UPDATE SET
     tls_expires_at = excluded.tls_expires_at, size_bytes = excluded.size_bytes
 WHERE kept.success AND NOT excluded.success
 """
+)
 # Instants leave the server as UTC.  In the session's zone, the last hours of 9999 can be in 10000,
 # which Python does not have, and psycopg reads instants with a zone in one date style only.
 _COLUMNS: Final = """
@@ -70,15 +83,22 @@ CROSS JOIN LATERAL (
 """
 )
 _HISTORY: Final = (
-    _COLUMNS
+    _COLUMNS  # noqa: S608 - both parts are constants
     + """
-FROM check_results
-WHERE tenant_id = %(tenant_id)s AND monitor_id = %(monitor_id)s
-    AND check_results.scheduled_at >= %(since)s AND check_results.scheduled_at < %(until)s
-    AND (%(success)s::boolean IS NULL OR success = %(success)s)
-    AND (%(location)s::text IS NULL OR location = %(location)s)
-    AND (check_results.scheduled_at = %(at)s AND location <= %(place)s) IS NOT TRUE
-ORDER BY check_results.scheduled_at DESC, location LIMIT %(count)s
+FROM unnest(%(monitor_ids)s::uuid[]) AS asked (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM check_results
+    WHERE tenant_id = %(tenant_id)s AND monitor_id = asked.id
+        AND check_results.scheduled_at >= %(since)s AND check_results.scheduled_at < %(until)s
+        AND (%(success)s::boolean IS NULL OR success = %(success)s)
+        AND (%(location)s::text IS NULL OR location = %(location)s)
+        AND (
+            check_results.scheduled_at = %(at)s
+            AND (monitor_id, location) <= (%(owner)s::uuid, %(place)s)
+        ) IS NOT TRUE
+    ORDER BY check_results.scheduled_at DESC, location LIMIT %(count)s
+) AS newest
+ORDER BY newest.scheduled_at DESC, monitor_id, location LIMIT %(count)s
 """
 )
 # In steps, each of which goes on where the one before ended: it does not pass what that deleted.
@@ -122,10 +142,21 @@ class PostgresCheckResultStore(CheckResultStore):
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
         fates, kept = judge_batch(batch, now=self._clock.now(), retention=self._retention)
+        operation = "CheckResultStore.record"
+        found: dict[Identity, Fate] = {each.identity: ALREADY_THERE for each in kept}
         if kept:
-            async with self._database.everyone("CheckResultStore.record") as connection:
-                await connection.execute(_RECORD, _arrays(kept))
-        return fates
+            async with self._database.everyone(operation) as connection:
+                written = await connection.execute(_RECORD, _arrays(kept))
+                for *owner, location, at in await written.fetchall():
+                    found[*owner, location, _utc(at)] = NEW
+                failures = [
+                    each
+                    for each in kept
+                    if not each.success and found[each.identity] is ALREADY_THERE
+                ]
+                if failures:
+                    await connection.execute(_OUTRANK, _arrays(failures))
+        return settle(batch, fates, found)
 
     async def latest(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
@@ -142,7 +173,7 @@ class PostgresCheckResultStore(CheckResultStore):
     async def history(
         self,
         tenant_id: TenantId,
-        monitor_id: MonitorId,
+        monitor_ids: Sequence[MonitorId],
         *,
         period: Period,
         success: bool | None = None,
@@ -152,27 +183,30 @@ class PostgresCheckResultStore(CheckResultStore):
     ) -> Page[CheckResult]:
         operation = "CheckResultStore.history"
         require_tenant(tenant_id)
+        check_many("monitor_ids", monitor_ids)
         check_page_size(limit)
         check_location(location)
-        at = place = None
+        at = owner = place = None
         until = period.until
         if cursor is not None:
-            at, place = history_position(cursor, monitor_id)
+            at, owner, place = history_position(cursor, monitor_ids)
             until = min(until, at + _MICROSECOND)
         values = {
             "tenant_id": tenant_id,
-            "monitor_id": monitor_id,
+            "monitor_ids": list(dict.fromkeys(monitor_ids)),
             "since": period.since,
             "until": until,
             "success": success,
             "location": location,
             "at": at,
+            "owner": owner,
             "place": place,
             "count": limit + 1,
         }
         async with self._database.tenant(operation, tenant_id) as connection:
             rows = await fetch_all(connection, _HISTORY, values)
-        return history_page([_result(row, tenant_id, operation) for row in rows], limit)
+        found = [_result(row, tenant_id, operation) for row in rows]
+        return history_page(found, monitor_ids, limit)
 
     async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         operation = "CheckResultStore.forget_monitor"

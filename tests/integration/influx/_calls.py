@@ -39,7 +39,7 @@ def now_due(on: ResultStores) -> CheckResult:
 
 READS: Final[dict[str, Call]] = {
     "CheckResultStore.latest": lambda on: on.results.latest(TENANT, IDS),
-    "CheckResultStore.history": lambda on: on.results.history(TENANT, MONITOR, period=recent(on)),
+    "CheckResultStore.history": lambda on: on.results.history(TENANT, [MONITOR], period=recent(on)),
     "CheckStatistics.summary": lambda on: on.statistics.summary(
         TENANT, {MONITOR: HOUR}, period=recent(on)
     ),

@@ -23,13 +23,8 @@ from tests.integration.influx._calls import (
 )
 from tests.integration.influx._servers import answer, answering, rows
 
-from urlmon.domain.check_results import (
-    LONGEST_MESSAGE,
-    MAX_BATCH,
-    STORED,
-    CheckError,
-    ErrorKind,
-)
+from urlmon.domain.check_results import LONGEST_MESSAGE, MAX_BATCH, CheckError, ErrorKind
+from urlmon.domain.fates import STORED
 from urlmon.errors import CorruptDataError, StoreError, UnavailableError
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import FakeClock
@@ -327,7 +322,7 @@ async def test_points_beyond_the_servers_retention(
     with pytest.raises(StoreError, match="a shorter time") as caught:
         await recording.results.record([old, good])
     assert not isinstance(caught.value, UnavailableError)
-    page = await recording.results.history(TENANT, MONITOR, period=recent(recording))
+    page = await recording.results.history(TENANT, [MONITOR], period=recent(recording))
     assert page.items == (good,)
 
 
@@ -349,5 +344,5 @@ async def test_the_largest_batch(influx: Influx, clock: FakeClock) -> None:
         for number in range(MAX_BATCH)
     ]
     assert await recording.results.record(batch) == (STORED,) * MAX_BATCH
-    page = await recording.results.history(TENANT, MONITOR, period=recent(recording), limit=1_000)
+    page = await recording.results.history(TENANT, [MONITOR], period=recent(recording), limit=1_000)
     assert page.items == tuple(batch[:1_000])

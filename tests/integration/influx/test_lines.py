@@ -14,12 +14,12 @@ from tests.fixtures.influx import stores
 from urlmon.domain.check_results import (
     LONGEST_MESSAGE,
     MAX_BATCH,
-    STORED,
     CheckError,
     CheckResult,
     ErrorKind,
     Phases,
 )
+from urlmon.domain.fates import STORED
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon.testing.builders import a_result
@@ -88,7 +88,7 @@ async def test_any_result_comes_back(recording: ResultStores, results: list[Chec
         since=recording.clock.now() - timedelta(days=91),
         until=recording.clock.now() + timedelta(days=1),
     )
-    page = await recording.results.history(TENANT, MONITOR, period=period, limit=1_000)
+    page = await recording.results.history(TENANT, [MONITOR], period=period, limit=1_000)
     await recording.results.forget_monitor(TENANT, MONITOR)
     assert page.items == tuple(
         sorted(results, key=lambda each: (-microseconds(each.scheduled_at), each.location))
@@ -113,7 +113,7 @@ async def test_ten_thousand_microseconds(recording: ResultStores) -> None:
     cursor = None
     while cursor is not None or not found:
         page = await recording.results.history(
-            tenant, monitor, period=period, cursor=cursor, limit=1_000
+            tenant, [monitor], period=period, cursor=cursor, limit=1_000
         )
         found += page.items
         cursor = page.next_cursor

@@ -20,7 +20,8 @@ from tests.integration.influx._calls import (
 )
 from tests.integration.influx._servers import rewriting
 
-from urlmon.domain.check_results import STORED, CheckError, CheckResult, ErrorKind
+from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind
+from urlmon.domain.fates import STORED
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon.domain.statistics import DailyUsage
@@ -58,7 +59,7 @@ async def history(
     cursor = None
     while True:
         page = await recording.results.history(
-            TENANT, MONITOR, period=recent(recording), success=success, cursor=cursor, limit=limit
+            TENANT, [MONITOR], period=recent(recording), success=success, cursor=cursor, limit=limit
         )
         found += page.items
         cursor = page.next_cursor
@@ -140,7 +141,7 @@ async def test_more_locations_than_a_page(recording: ResultStores) -> None:
     await record(recording, *results)
     for limit in (1, 2, 3):
         page = await recording.results.history(
-            TENANT, MONITOR, period=recent(recording), limit=limit
+            TENANT, [MONITOR], period=recent(recording), limit=limit
         )
         assert page.items == tuple(results[:limit])
     for limit in (100, 1_000):

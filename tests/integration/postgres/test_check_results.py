@@ -11,7 +11,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from tests.fixtures.recording import in_postgres
 
-from urlmon.domain.check_results import STORED, CheckError, ErrorKind
+from urlmon.domain.check_results import CheckError, ErrorKind
+from urlmon.domain.fates import NEW
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon.errors import CorruptDataError
@@ -51,9 +52,9 @@ async def test_a_session_has_any_zone_and_date_style(elsewhere: ResultStores) ->
     now = elsewhere.clock.now()
     result = a_result(tenant, monitor, scheduled_at=now, tls_expires_at=_LAST_INSTANT, error=_BOOM)
     period = Period(since=now, until=now + timedelta(hours=1))
-    assert await elsewhere.results.record([result]) == (STORED,)
+    assert await elsewhere.results.record([result]) == (NEW,)
     assert await elsewhere.results.latest(tenant, [monitor]) == {monitor: result}
-    page = await elsewhere.results.history(tenant, monitor, period=period)
+    page = await elsewhere.results.history(tenant, [monitor], period=period)
     assert page.items == (result,)
     (group,) = (await elsewhere.statistics.failures(tenant, [monitor], period=period))[monitor]
     assert (group.first_at, group.last_at) == (now, now)
@@ -88,7 +89,7 @@ async def test_the_order_needs_no_index(postgres_url: str, still_clock: FakeCloc
         for result in found.values():
             await stores.results.record([result])
         assert await stores.results.latest(tenant, [monitor]) == {monitor: found["a"]}
-        page = await stores.results.history(tenant, monitor, period=period)
+        page = await stores.results.history(tenant, [monitor], period=period)
         assert page.items == tuple(found[location] for location in "abcdefgh")
         (group,) = (await stores.statistics.failures(tenant, [monitor], period=period))[monitor]
         assert group.last_message == "a"
@@ -129,7 +130,7 @@ async def test_corrupt_rows(
     period = Period(since=now, until=now + timedelta(hours=1))
     calls = [
         postgres_recording.results.latest(tenant, [monitor]),
-        postgres_recording.results.history(tenant, monitor, period=period),
+        postgres_recording.results.history(tenant, [monitor], period=period),
     ]
     if value == "martian":
         calls.append(postgres_recording.statistics.failures(tenant, [monitor], period=period))
@@ -165,7 +166,7 @@ async def test_a_month_is_made_while_a_result_arrives(
             await connection.execute("SELECT create_monthly_partition(%s)", [old.date()])
             call = asyncio.create_task(postgres_recording.results.record([result]))
             await blocked(postgres_pool)
-        assert await call == (STORED,)
+        assert await call == (NEW,)
         rows = await connection.execute("SELECT tableoid::regclass::text FROM check_results")
         assert await rows.fetchall() == [(f"check_results_{old:%Y_%m}",)]
 
@@ -191,7 +192,7 @@ async def test_a_period_asks_its_own_months_only(
         async with asyncio.timeout(10):
             result = a_result(tenant, monitor, scheduled_at=now, error=_BOOM)
             await postgres_recording.results.record([result])
-            page = await postgres_recording.results.history(tenant, monitor, period=period)
+            page = await postgres_recording.results.history(tenant, [monitor], period=period)
             assert page.items == (result,)
             assert (await statistics.summary(tenant, {monitor: hour}, period=period))[monitor]
             assert (await statistics.series(tenant, one, period=period, width=hour))[monitor]

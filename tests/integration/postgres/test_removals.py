@@ -111,7 +111,7 @@ async def test_nothing_of_a_removed_tenant_answers(
         assert await stores.alerts.open_for(owner.id, [monitor.id]) == {}
         assert (await stores.directory.list_active()).items == ()
         assert await results.latest(owner.id, [monitor.id]) == {}
-        assert (await results.history(owner.id, monitor.id, period=period)).items == ()
+        assert (await results.history(owner.id, [monitor.id], period=period)).items == ()
         for remove in (
             stores.tenants.remove(owner.id),
             stores.channels.remove(owner.id, channel.id),

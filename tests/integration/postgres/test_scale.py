@@ -190,9 +190,9 @@ async def _reads(stores: RelationalStores, results: ResultStores) -> None:
     await results.results.latest(BIG, ids)
     period = Period(since=_NOW - timedelta(days=30), until=_NOW)
     for success in (None, True, False):
-        page = await results.results.history(BIG, ids[0], period=period, success=success)
+        page = await results.results.history(BIG, [ids[0]], period=period, success=success)
         await results.results.history(
-            BIG, ids[0], period=period, success=success, cursor=page.next_cursor
+            BIG, [ids[0]], period=period, success=success, cursor=page.next_cursor
         )
     end = None
     for _ in range(210):

@@ -1,15 +1,17 @@
-"""The contract of reading and forgetting check results, a part of `CheckResultStoreContract`."""
+"""The contract of reading check results, a part of `CheckResultStoreContract`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from attrs import evolve
 
-from urlmon.domain.check_results import CLOCK_TOLERANCE, CheckResult
+from urlmon.domain.check_results import CheckResult
+from urlmon.domain.fates import CLOCK_TOLERANCE
 from urlmon.domain.ids import MonitorId, TenantId
-from urlmon.domain.pages import encode_cursor
+from urlmon.domain.pages import decode_cursor, encode_cursor
 from urlmon.domain.periods import Period
 from urlmon.errors import InvalidValueError
 from urlmon.testing.builders import a_result
@@ -19,12 +21,12 @@ from urlmon.testing.contracts._recording import (
     MICROSECOND,
     MINUTE,
     RETENTION,
+    a_history,
     everything,
     record,
     whole_span,
 )
-from urlmon.testing.contracts.isolation import assert_nil_refused
-from urlmon.testing.contracts.paging import assert_page_arguments, assert_pages
+from urlmon.testing.contracts.paging import assert_page_arguments, assert_pages, walk
 from urlmon.testing.contracts.stores import ResultStores
 
 
@@ -95,7 +97,7 @@ class HistoryContract:
             for location in (None, "a-z", "eu.1", "elsewhere"):
                 page = await recording.results.history(
                     tenant,
-                    monitor,
+                    [monitor],
                     period=whole_span(recording),
                     success=success,
                     location=location,
@@ -121,7 +123,7 @@ class HistoryContract:
             (second, third, (second,)),
         ):
             period = Period(since=since.scheduled_at, until=until.scheduled_at)
-            page = await recording.results.history(tenant, monitor, period=period)
+            page = await recording.results.history(tenant, [monitor], period=period)
             assert page.items == expected
             assert page.next_cursor is None
 
@@ -132,36 +134,72 @@ class HistoryContract:
         span = whole_span(recording)
         await assert_pages(
             lambda cursor, limit: recording.results.history(
-                tenant, monitor, period=span, cursor=cursor, limit=limit
+                tenant, [monitor], period=span, cursor=cursor, limit=limit
             ),
             history,
         )
         await assert_pages(
             lambda cursor, limit: recording.results.history(
-                tenant, monitor, period=span, success=False, cursor=cursor, limit=limit
+                tenant, [monitor], period=span, success=False, cursor=cursor, limit=limit
             ),
             [result for result in history if not result.success],
         )
+
+    async def test_many_monitors_in_one_list(self, recording: ResultStores) -> None:
+        """Of several monitors, each once, an instant's results are in order of their ids."""
+        tenant, unknown = TenantId.new(), MonitorId.new()
+        monitors = [MonitorId.new() for _ in range(3)]
+        results = [
+            result for monitor in monitors for result in await a_history(recording, tenant, monitor)
+        ]
+        await a_history(recording, tenant, MonitorId.new())
+        await a_history(recording, TenantId.new(), monitors[0])
+        results.sort(key=lambda each: (each.monitor_id, each.location))
+        results.sort(key=lambda each: each.scheduled_at, reverse=True)
+        asked = [*reversed(monitors), unknown, monitors[0]]
+        for success in (None, True, False):
+            pages = await _walk(recording, tenant, asked, success=success)
+            assert [each for page in pages for each in page] == [
+                each for each in results if success in {None, each.success}
+            ]
+
+    async def test_a_history_has_its_limit(self, recording: ResultStores) -> None:
+        """None, one or 1,000 monitors may be asked for; 1,001 are refused."""
+        tenant = TenantId.new()
+        span = whole_span(recording)
+        monitors = [MonitorId.new() for _ in range(1_001)]
+        at = recording.clock.now()
+        results = [a_result(tenant, each, scheduled_at=at) for each in monitors[:1_000:2]]
+        await record(recording, *results)
+        history = recording.results.history
+        assert (await history(tenant, [], period=span)).items == ()
+        page = await history(tenant, monitors[:1_000], period=span, limit=400)
+        in_order = sorted(results, key=lambda each: each.monitor_id)
+        assert page.items == tuple(in_order[:400])
+        rest = await history(tenant, monitors[:1_000], period=span, cursor=page.next_cursor)
+        assert rest.items == tuple(in_order[400:])
+        with pytest.raises(InvalidValueError, match="monitor_ids"):
+            await history(tenant, monitors, period=span)
 
     async def test_a_page_may_shrink_its_period(self, recording: ResultStores) -> None:
         """A cursor continues where it stands, also within another period or filter."""
         tenant, monitor = TenantId.new(), MonitorId.new()
         history = await a_history(recording, tenant, monitor)
         span = whole_span(recording)
-        page = await recording.results.history(tenant, monitor, period=span, limit=14)
+        page = await recording.results.history(tenant, [monitor], period=span, limit=14)
         narrow = Period(since=history[14].scheduled_at, until=span.until)
         rest = await recording.results.history(
-            tenant, monitor, period=narrow, cursor=page.next_cursor
+            tenant, [monitor], period=narrow, cursor=page.next_cursor
         )
         assert rest.items == history[14:20]
         earlier = Period(since=span.since, until=history[10].scheduled_at)
         rest = await recording.results.history(
-            tenant, monitor, period=earlier, cursor=page.next_cursor
+            tenant, [monitor], period=earlier, cursor=page.next_cursor
         )
         assert rest.items == history[20:]
         later = Period(since=history[0].scheduled_at, until=span.until)
         rest = await recording.results.history(
-            tenant, monitor, period=later, cursor=page.next_cursor
+            tenant, [monitor], period=later, cursor=page.next_cursor
         )
         assert rest.items == ()
 
@@ -173,77 +211,39 @@ class HistoryContract:
         span = whole_span(recording)
         history = recording.results.history
         await assert_page_arguments(
-            lambda cursor, limit: history(tenant, monitor, period=span, cursor=cursor, limit=limit),
-            others=[history(tenant, other, period=span, limit=2)],
+            lambda cursor, limit: history(
+                tenant, [monitor], period=span, cursor=cursor, limit=limit
+            ),
+            others=[history(tenant, [other], period=span, limit=2)],
         )
-        for at, location in (("yesterday", "a"), ("9" * 30, "a"), ("1790000000000000", "\x00")):
-            cursor = encode_cursor("check_results", monitor.hex, at, location)
+        good = (await history(tenant, [monitor], period=span, limit=2)).next_cursor or ""
+        name, scope, *last = decode_cursor(good, 5)
+        nil = "0" * 32
+        for place, wrong in ((0, "yesterday"), (0, "9" * 30), (1, "x"), (1, nil), (2, "\x00")):
+            cursor = encode_cursor(name, scope, *last[:place], wrong, *last[place + 1 :])
             with pytest.raises(InvalidValueError, match="cursor"):
-                await history(tenant, monitor, period=span, cursor=cursor)
+                await history(tenant, [monitor], period=span, cursor=cursor)
         for location in ("", "\x00", "Köln", "a" * 64, "-a", "a\n"):
             with pytest.raises(InvalidValueError, match="location"):
-                await history(tenant, monitor, period=span, location=location)
+                await history(tenant, [monitor], period=span, location=location)
 
 
-class ForgettingContract:
-    """What `forget_monitor` deletes, and who sees what."""
-
-    async def test_a_monitor_is_forgotten(self, recording: ResultStores) -> None:
-        """All of its results go and nobody else's, however often; new ones are kept."""
-        tenant, monitor = TenantId.new(), MonitorId.new()
-        await a_history(recording, tenant, monitor)
-        others = [(tenant, MonitorId.new()), (TenantId.new(), monitor)]
-        kept = [await a_history(recording, *other) for other in others]
-        for _ in range(2):
-            await recording.results.forget_monitor(tenant, monitor)
-            assert await everything(recording, tenant, monitor) == ()
-            assert await recording.results.latest(tenant, [monitor]) == {}
-        assert [await everything(recording, *other) for other in others] == kept
-        again = await a_history(recording, tenant, monitor)
-        assert await everything(recording, tenant, monitor) == again
-
-    async def test_a_foreign_tenant_is_like_none(self, recording: ResultStores) -> None:
-        """Another tenant sees and deletes nothing, just as for a monitor that nobody has."""
-        tenant, monitor = TenantId.new(), MonitorId.new()
-        history = await a_history(recording, tenant, monitor)
-        other = TenantId.new()
-        await record(
-            recording, a_result(other, MonitorId.new(), scheduled_at=recording.clock.now())
-        )
-        for stranger, asked in ((other, monitor), (TenantId.new(), monitor), (tenant, None)):
-            target = asked or MonitorId.new()
-            assert await everything(recording, stranger, target) == ()
-            assert await recording.results.latest(stranger, [target]) == {}
-            await recording.results.forget_monitor(stranger, target)
-        assert await everything(recording, tenant, monitor) == history
-
-    async def test_the_nil_tenant_is_refused(self, recording: ResultStores) -> None:
-        """Every method for one tenant refuses the nil UUID."""
-        monitor = MonitorId.new()
-        span = whole_span(recording)
-        await assert_nil_refused(
-            lambda nil: recording.results.latest(nil, [monitor]),
-            lambda nil: recording.results.history(nil, monitor, period=span),
-            lambda nil: recording.results.forget_monitor(nil, monitor),
-        )
-
-
-async def a_history(
-    recording: ResultStores, tenant_id: TenantId, monitor_id: MonitorId
-) -> tuple[CheckResult, ...]:
-    """Record three instants of ten locations each, every third failed; return them in order."""
-    now = recording.clock.now()
-    history = [
-        a_result(
+async def _walk(
+    recording: ResultStores,
+    tenant_id: TenantId,
+    monitor_ids: Sequence[MonitorId],
+    *,
+    success: bool | None,
+) -> list[tuple[CheckResult, ...]]:
+    """Return a history in pages of seven."""
+    return await walk(
+        lambda cursor, limit: recording.results.history(
             tenant_id,
-            monitor_id,
-            scheduled_at=at,
-            location=location,
-            response_time_us=number,
-            error=BOOM if number % 3 == 0 else None,
-        )
-        for at in (now, now - MICROSECOND, now - timedelta(days=40))
-        for number, location in enumerate(LOCATIONS)
-    ]
-    await record(recording, *history[::2], *reversed(history[1::2]))
-    return tuple(history)
+            monitor_ids,
+            period=whole_span(recording),
+            success=success,
+            cursor=cursor,
+            limit=limit,
+        ),
+        limit=7,
+    )

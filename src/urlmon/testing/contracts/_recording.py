@@ -5,15 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from urlmon.domain.check_results import (
-    CLOCK_TOLERANCE,
-    LONGEST_MESSAGE,
-    STORED,
-    CheckError,
-    CheckResult,
-    ErrorKind,
-    Phases,
-)
+from urlmon.domain.check_results import LONGEST_MESSAGE, CheckError, CheckResult, ErrorKind, Phases
+from urlmon.domain.fates import CLOCK_TOLERANCE
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon.testing.builders import a_result
@@ -84,7 +77,8 @@ def whole_span(recording: ResultStores) -> Period:
 
 async def record(recording: ResultStores, *results: CheckResult) -> None:
     """Record results, all of which must be stored."""
-    assert await recording.results.record(results) == (STORED,) * len(results)
+    fates = await recording.results.record(results)
+    assert [fate.refusal for fate in fates] == [None] * len(results)
 
 
 async def everything(
@@ -92,7 +86,7 @@ async def everything(
 ) -> tuple[CheckResult, ...]:
     """Return all results of a monitor, up to 1,000."""
     page = await recording.results.history(
-        tenant_id, monitor_id, period=whole_span(recording), limit=1_000
+        tenant_id, [monitor_id], period=whole_span(recording), limit=1_000
     )
     assert page.next_cursor is None
     return page.items
@@ -116,3 +110,24 @@ def some_results(
         for _ in range(200)
     ]
     return list({result.identity: result for result in made}.values())
+
+
+async def a_history(
+    recording: ResultStores, tenant_id: TenantId, monitor_id: MonitorId
+) -> tuple[CheckResult, ...]:
+    """Record three instants of ten locations each, every third failed; return them in order."""
+    now = recording.clock.now()
+    history = [
+        a_result(
+            tenant_id,
+            monitor_id,
+            scheduled_at=at,
+            location=location,
+            response_time_us=number,
+            error=BOOM if number % 3 == 0 else None,
+        )
+        for at in (now, now - MICROSECOND, now - timedelta(days=40))
+        for number, location in enumerate(LOCATIONS)
+    ]
+    await record(recording, *history[::2], *reversed(history[1::2]))
+    return tuple(history)
