@@ -96,6 +96,11 @@ def check_instant(field: str, value: object) -> datetime:
     return utc
 
 
+def is_positive(duration: object) -> bool:
+    """Say whether a value is a duration longer than nothing."""
+    return isinstance(duration, timedelta) and duration > timedelta(0)
+
+
 def check_first_version(version: int) -> None:
     """Refuse to add what claims to have been changed already.
 

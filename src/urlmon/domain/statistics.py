@@ -1,34 +1,35 @@
 """Uptime, coverage and percentiles, defined once for every store.
 
 - Uptime is successes divided by checks, over the results there are.
-- Coverage is the share of a period that has results: the period is cut into slots of the monitor's
-  interval, from its start on, and a slot counts when at least one result was due in it.
+- Coverage is the share of a period that has results.  The period is cut at the hours of UTC, and in
+  each piece the location with the most results counts; coverage is the sum of these counts, times
+  the monitor's interval, divided by the length of the period, and at most 1.  So it can be added up
+  from hours.  It takes the interval as it is now: where a monitor was checked more often before, or
+  out of turn, a gap can be hidden, and where it was checked more seldom, one can seem to be there.
 - Response times are those of successful checks.  Percentiles are nearest-rank: of n ordered values,
   the one at position ceil(p / 100 * n) (https://en.wikipedia.org/wiki/Percentile, "The nearest-rank
-  method").
+  method").  Those over long periods are read from sketches where the store keeps them, and then are
+  within 1 % of that value (`urlmon.domain.sketches.RELATIVE_ERROR`); `exact` tells.  Counts, sums,
+  the smallest and the largest are always exact.
 - Windows are half-open, in UTC, and labelled by their start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from itertools import pairwise
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta
+from typing import TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from urlmon.domain._validators import is_positive
 from urlmon.domain.check_results import CheckResult, ErrorKind
 from urlmon.domain.ids import MonitorId
 from urlmon.domain.pages import check_many
 from urlmon.domain.periods import Period
 from urlmon.errors import InvalidValueError
 
-MAX_WINDOWS = 2_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# In every zone these lie within the years 2000 to 2199 of UTC.
-_FIRST_DAY, _LAST_DAY = date(2000, 1, 2), date(2199, 12, 30)
-_HOW_MANY_DAYS = f"must give 1 to {MAX_WINDOWS} days from first on"
+_Hour = TypeVar("_Hour")
 
 
 @frozen(kw_only=True)
@@ -43,7 +44,8 @@ class ResponseTimes:
         p50_us: The median, by nearest rank.
         p95_us: The 95th percentile, by nearest rank.
         p99_us: The 99th percentile, by nearest rank.
-        exact: Whether the percentiles are exact, rather than read from a sketch.
+        exact: Whether the percentiles are exact; if not, a sketch took part, and each is within
+            1 % of the exact one (`urlmon.domain.sketches.RELATIVE_ERROR`).
     """
 
     count: int
@@ -61,6 +63,20 @@ class ResponseTimes:
         return self.total_us / self.count
 
 
+@frozen
+class PhaseMeans:
+    """The arithmetic mean of each phase, in microseconds.
+
+    Each is over the successful checks that have the phase, and None where none has it.
+    """
+
+    dns_us: float | None = None
+    connect_us: float | None = None
+    tls_us: float | None = None
+    ttfb_us: float | None = None
+    transfer_us: float | None = None
+
+
 @frozen(kw_only=True)
 class Statistics:
     """What a set of results amounts to.
@@ -69,11 +85,13 @@ class Statistics:
         checks: How many results there are.
         failures: How many of them failed.
         response_times: Those of the successful ones; None where none has one.
+        phases: How those divide.
     """
 
     checks: int = 0
     failures: int = 0
     response_times: ResponseTimes | None = None
+    phases: PhaseMeans = PhaseMeans()
 
     @property
     def uptime(self) -> float | None:
@@ -89,11 +107,14 @@ class Summary:
         period: Which.
         statistics: What its results amount to.
         coverage: The share of the period that has results, 0 to 1.
+        previous: The period of the same length before it, which has none itself; None where that
+            would begin before the year 2000.
     """
 
     period: Period
     statistics: Statistics
     coverage: float
+    previous: Summary | None = None
 
 
 @frozen(kw_only=True)
@@ -151,112 +172,52 @@ class DailyUsage:
     checks: int
 
 
+def rank_of(percent: int, count: int) -> int:
+    """Return the rank of a percentile among `count` ordered values, from 1 on."""
+    return -(-percent * count // 100)
+
+
 def nearest_rank(ordered: Sequence[int], percent: int) -> int:
     """Return the nearest-rank percentile of values in ascending order, at least one."""
-    return ordered[-(-percent * len(ordered) // 100) - 1]
+    return ordered[rank_of(percent, len(ordered)) - 1]
 
 
-def response_times(values: Iterable[int]) -> ResponseTimes | None:
-    """Sum up response times, exactly; None of no values."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    return ResponseTimes(
-        count=len(ordered),
-        total_us=sum(ordered),
-        min_us=ordered[0],
-        max_us=ordered[-1],
-        p50_us=nearest_rank(ordered, 50),
-        p95_us=nearest_rank(ordered, 95),
-        p99_us=nearest_rank(ordered, 99),
-    )
+def made(counts: Mapping[tuple[_Hour, str], int]) -> int:
+    """Return how many checks were made, for coverage.
 
-
-def statistics_of(results: Iterable[CheckResult]) -> Statistics:
-    """Sum up results."""
-    checks = failures = 0
-    times: list[int] = []
-    for result in results:
-        checks += 1
-        if not result.success:
-            failures += 1
-        elif result.response_time_us is not None:
-            times.append(result.response_time_us)
-    return Statistics(checks=checks, failures=failures, response_times=response_times(times))
-
-
-def slots(period: Period, interval: timedelta) -> int:
-    """Return into how many slots of the interval a period is cut; the last may be shorter."""
-    return -(-period.length // interval)
-
-
-def coverage_of(instants: Iterable[datetime], period: Period, interval: timedelta) -> float:
-    """Return the share of a period's slots in which at least one of the instants lies."""
-    covered = {(at - period.since) // interval for at in instants if at in period}
-    return len(covered) / slots(period, interval)
-
-
-def windows(period: Period, width: timedelta) -> tuple[Period, ...]:
-    """Cut a period at the multiples of `width` since 1970.
-
-    The first and last windows are shorter where the period does not begin or end at a multiple.
-
-    Raises:
-        InvalidValueError: The width is not positive, or there would be more than 2,000 windows.
+    Args:
+        counts: How many results there are in each hour, or piece of one, from each location.
     """
-    if not _positive(width):
-        raise InvalidValueError("width", "must be a positive duration")
-    # The multiples that lie within the period, behind its beginning.
-    first, end = (period.since - _EPOCH) // width + 1, -((_EPOCH - period.until) // width)
-    if end - first >= MAX_WINDOWS:
-        raise InvalidValueError("width", f"must give at most {MAX_WINDOWS} windows")
-    cuts = (_EPOCH + number * width for number in range(first, end))
-    edges = pairwise([period.since, *cuts, period.until])
-    return tuple(Period(since=since, until=until) for since, until in edges)
+    most: dict[_Hour, int] = {}
+    for (hour, _), count in counts.items():
+        most[hour] = max(count, most.get(hour, 0))
+    return sum(most.values())
 
 
-def days(first: date, last: date, zone: str = "UTC") -> tuple[tuple[date, Period], ...]:
-    """Return the days from `first` to `last`, both included, on the calendar of an IANA time zone.
-
-    A day that the zone left out, when it moved across the date line, is left out here too.
-
-    Raises:
-        InvalidValueError: The zone is unknown, `last` is before `first`, there are more than 2,000
-            days, or they reach out of the years 2000 to 2199.
-    """
-    for name, day in (("first", first), ("last", last)):
-        if not _supported(day):
-            raise InvalidValueError(name, f"must be a date from {_FIRST_DAY} to {_LAST_DAY}")
-    calendar = _calendar(zone)
-    if (last - first).days >= MAX_WINDOWS:
-        raise InvalidValueError("last", _HOW_MANY_DAYS)
-    dates = [first + timedelta(days=number) for number in range((last - first).days + 2)]
-    # A day that begins without a midnight, because clocks are put forward at it, begins at what the
-    # offset before makes of midnight; one with two midnights at the first.  Both are fold 0.
-    edges = [datetime(d.year, d.month, d.day, tzinfo=calendar).astimezone(UTC) for d in dates]
-    found = tuple(
-        (day, Period(since=since, until=until))
-        for day, (since, until) in zip(dates, pairwise(edges), strict=False)
-        if since < until
-    )
-    if not found:
-        raise InvalidValueError("last", _HOW_MANY_DAYS)
-    return found
+def coverage(checks_made: int, interval: timedelta, period: Period) -> float:
+    """Return which share of a period that many checks cover, 0 to 1."""
+    microsecond = timedelta(microseconds=1)
+    # Whole numbers: the product can be longer than a timedelta is.
+    expected = checks_made * (interval // microsecond)
+    return min(1.0, expected / (period.length // microsecond))
 
 
-def _supported(day: object) -> bool:
-    plain = not isinstance(day, datetime)
-    return plain and isinstance(day, date) and _FIRST_DAY <= day <= _LAST_DAY
-
-
-def _calendar(zone: str) -> tzinfo:
-    # UTC is there also where the machine has no time zone database.
-    if zone == "UTC":
-        return UTC
+def previous(period: Period) -> Period | None:
+    """Return the period of the same length before one; None where it begins before 2000."""
     try:
-        return ZoneInfo(zone)
-    except (KeyError, ValueError, OSError, TypeError) as exc:
-        raise InvalidValueError("zone", "must be the name of an IANA time zone") from exc
+        return Period(since=period.since - period.length, until=period.since)
+    except (InvalidValueError, OverflowError):
+        return None
+
+
+def with_previous(
+    summaries: Mapping[MonitorId, Summary], before: Mapping[MonitorId, Summary]
+) -> dict[MonitorId, Summary]:
+    """Put the summaries of the previous period beside those of a period."""
+    return {
+        monitor_id: evolve(summary, previous=before.get(monitor_id))
+        for monitor_id, summary in summaries.items()
+    }
 
 
 def check_intervals(intervals: Mapping[MonitorId, timedelta]) -> None:
@@ -266,12 +227,8 @@ def check_intervals(intervals: Mapping[MonitorId, timedelta]) -> None:
         InvalidValueError: There are more than 1,000, or one is not positive.
     """
     check_many("intervals", tuple(intervals))
-    if not all(map(_positive, intervals.values())):
+    if not all(map(is_positive, intervals.values())):
         raise InvalidValueError("intervals", "must be positive durations")
-
-
-def _positive(duration: object) -> bool:
-    return isinstance(duration, timedelta) and duration > timedelta(0)
 
 
 def failure_groups(failures: Iterable[CheckResult]) -> tuple[FailureGroup, ...]:

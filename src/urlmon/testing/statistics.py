@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
@@ -10,6 +11,7 @@ from urlmon.domain.check_results import CheckResult
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import check_many
 from urlmon.domain.periods import Period
+from urlmon.domain.rollups import hour_of
 from urlmon.domain.statistics import (
     DailyBar,
     DailyUsage,
@@ -18,12 +20,14 @@ from urlmon.domain.statistics import (
     Summary,
     Window,
     check_intervals,
-    coverage_of,
-    days,
+    coverage,
     failure_groups,
-    statistics_of,
-    windows,
+    made,
+    previous,
+    with_previous,
 )
+from urlmon.domain.sums import statistics_of
+from urlmon.domain.windows import days, windows
 from urlmon.ports import CheckStatistics
 from urlmon.testing.check_results import results_of
 from urlmon.testing.state import InMemoryState
@@ -43,16 +47,12 @@ class InMemoryCheckStatistics(CheckStatistics):
         require_tenant(tenant_id)
         check_intervals(intervals)
         async with self._state.faults.call("CheckStatistics.summary"):
-            return {
-                monitor_id: Summary(
-                    period=period,
-                    statistics=statistics_of(within(results, period)),
-                    coverage=coverage_of(
-                        (each.scheduled_at for each in results), period, intervals[monitor_id]
-                    ),
-                )
-                for monitor_id, results in results_of(self._state, tenant_id, intervals).items()
-            }
+            found = results_of(self._state, tenant_id, intervals)
+            before = previous(period)
+            return with_previous(
+                _summaries(found, intervals, period),
+                {} if before is None else _summaries(found, intervals, before),
+            )
 
     async def series(
         self,
@@ -133,6 +133,23 @@ class InMemoryCheckStatistics(CheckStatistics):
                 DailyUsage(day=day, checks=len(each))
                 for (day, _), each in zip(dates, members, strict=True)
             )
+
+
+def _summaries(
+    found: Mapping[MonitorId, Sequence[CheckResult]],
+    intervals: Mapping[MonitorId, timedelta],
+    period: Period,
+) -> dict[MonitorId, Summary]:
+    summaries: dict[MonitorId, Summary] = {}
+    for monitor_id, results in found.items():
+        members = within(results, period)
+        counts = Counter((hour_of(each.scheduled_at), each.location) for each in members)
+        summaries[monitor_id] = Summary(
+            period=period,
+            statistics=statistics_of(members),
+            coverage=coverage(made(counts), intervals[monitor_id], period),
+        )
+    return summaries
 
 
 def within(results: Iterable[CheckResult], period: Period) -> list[CheckResult]:

@@ -19,15 +19,17 @@ from urlmon.domain.statistics import (
     Summary,
     Window,
     check_intervals,
-    days,
+    coverage,
     failure_groups,
-    slots,
-    windows,
+    made,
+    previous,
+    with_previous,
 )
+from urlmon.domain.windows import days, windows
 from urlmon.ports import CheckStatistics
 from urlmon_adapters.influx._client import Influx, Rows
 from urlmon_adapters.influx._lines import instant, microseconds
-from urlmon_adapters.influx._points import Collector, Points, sum_up
+from urlmon_adapters.influx._points import TIMES, Collector, Points, sum_up
 from urlmon_adapters.influx._queries import TAGS, batches, check_scope, params, select
 from urlmon_adapters.influx._rows import check_owner, check_tenant
 
@@ -39,13 +41,12 @@ _BY_LOCATION: Final = "CheckStatistics.by_location"
 _USAGE: Final = "CheckStatistics.usage"
 
 _BY_TAGS: Final = f"GROUP BY {TAGS}"
-_RESPONSE_TIME: Final = '"response_time_us"'
 _ERROR: Final = '"error_kind", "error_message"'
 _FAILED: Final = ("\"success\" = 'false'",)
 _COUNT: Final = 'count("checked_at_us")'
 _BY_DAY: Final = 'GROUP BY time(1d), "tenant_id" fill(none)'
 _FAILING_BY_DAY: Final = 'GROUP BY time(1d), "tenant_id", "monitor_id" fill(none)'
-_MICROSECOND: Final = timedelta(microseconds=1)
+_HOUR_US: Final = 3_600_000_000
 
 T = TypeVar("T")
 
@@ -64,16 +65,23 @@ class InfluxCheckStatistics(CheckStatistics):
         require_tenant(tenant_id)
         check_intervals(intervals)
 
-        def summary_of(monitor_id: MonitorId, locations: Mapping[str, Points]) -> Summary:
-            interval = intervals[monitor_id]
-            (statistics,) = sum_up(locations.values(), _edges([period]))
-            return Summary(
-                period=period,
-                statistics=statistics,
-                coverage=_coverage(locations, period, interval),
-            )
+        def summary_of(part: Period) -> Callable[[MonitorId, Mapping[str, Points]], Summary]:
+            def answer(monitor_id: MonitorId, locations: Mapping[str, Points]) -> Summary:
+                (statistics,) = sum_up(locations.values(), _edges([part]))
+                return Summary(
+                    period=part,
+                    statistics=statistics,
+                    coverage=coverage(_made(locations), intervals[monitor_id], part),
+                )
 
-        return await self._each(_SUMMARY, tenant_id, tuple(intervals), period, summary_of)
+            return answer
+
+        asked, before = tuple(intervals), previous(period)
+        found = await self._each(_SUMMARY, tenant_id, asked, period, summary_of(period))
+        if before is None:
+            return found
+        then = await self._each(_SUMMARY, tenant_id, asked, before, summary_of(before))
+        return with_previous(found, then)
 
     async def series(
         self,
@@ -192,7 +200,7 @@ class InfluxCheckStatistics(CheckStatistics):
         answers: dict[MonitorId, T] = {}
         for some in batches(monitor_ids):
             collector = Collector(tenant_id, some)
-            text = select(_RESPONSE_TIME, monitors=len(some), then=_BY_TAGS)
+            text = select(TIMES, monitors=len(some), then=_BY_TAGS)
             values = params(tenant_id, some, *_edges([period]))
             await self._influx.query(operation, text, values, take=collector)
             for monitor_id in some:
@@ -206,11 +214,12 @@ def _edges(periods: Sequence[Period]) -> tuple[int, ...]:
     return (*(microseconds(each.since) for each in periods), microseconds(periods[-1].until))
 
 
-def _coverage(locations: Mapping[str, Points], period: Period, interval: timedelta) -> float:
-    """Do what `coverage_of` does, for points."""
-    begin, width = microseconds(period.since), interval // _MICROSECOND
-    covered = {(at - begin) // width for points in locations.values() for at in points.instants()}
-    return len(covered) / slots(period, interval)
+def _made(locations: Mapping[str, Points]) -> int:
+    return made(
+        Counter(
+            (at // _HOUR_US, name) for name, points in locations.items() for at in points.instants()
+        )
+    )
 
 
 def _failures(rows: Rows, tenant_id: TenantId, monitor_id: MonitorId) -> Iterator[CheckResult]:

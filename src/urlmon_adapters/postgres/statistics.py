@@ -16,15 +16,17 @@ from urlmon.domain.statistics import (
     DailyBar,
     DailyUsage,
     FailureGroup,
+    PhaseMeans,
     ResponseTimes,
     Statistics,
     Summary,
     Window,
     check_intervals,
-    days,
-    slots,
-    windows,
+    coverage,
+    previous,
+    with_previous,
 )
+from urlmon.domain.windows import days, windows
 from urlmon.ports import CheckStatistics
 from urlmon_adapters.postgres._database import Database
 from urlmon_adapters.postgres._repeats import repeatable
@@ -41,7 +43,14 @@ _FIGURES: Final = """
     min(response_time_us) FILTER (WHERE success) AS min_us,
     max(response_time_us) FILTER (WHERE success) AS max_us,
     percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_us)
-        FILTER (WHERE success) AS percentiles
+        FILTER (WHERE success) AS percentiles,
+    sum(dns_us) FILTER (WHERE success) AS dns_us, count(dns_us) FILTER (WHERE success) AS dns,
+    sum(connect_us) FILTER (WHERE success) AS connect_us,
+    count(connect_us) FILTER (WHERE success) AS connect,
+    sum(tls_us) FILTER (WHERE success) AS tls_us, count(tls_us) FILTER (WHERE success) AS tls,
+    sum(ttfb_us) FILTER (WHERE success) AS ttfb_us, count(ttfb_us) FILTER (WHERE success) AS ttfb,
+    sum(transfer_us) FILTER (WHERE success) AS transfer_us,
+    count(transfer_us) FILTER (WHERE success) AS transfer
 """
 _OF_TENANT: Final = """
 FROM check_results
@@ -50,13 +59,19 @@ WHERE tenant_id = %(tenant_id)s AND scheduled_at >= %(since)s AND scheduled_at <
 _OF_MONITORS: Final = _OF_TENANT + "AND monitor_id = ANY(%(monitor_ids)s::uuid[])"
 _PART: Final = "width_bucket(scheduled_at, %(edges)s::timestamptz[]) AS part"
 
-_SUMMARY: Final = (
-    "SELECT monitor_id, count(DISTINCT date_bin(step, scheduled_at, %(since)s)) AS covered,"
-    + _FIGURES
+_SUMMARY: Final = "SELECT monitor_id, " + _FIGURES + _OF_MONITORS + "GROUP BY monitor_id"
+_MADE: Final = (
+    """
+SELECT monitor_id, sum(most)::bigint AS made FROM (
+    SELECT monitor_id, max(count) AS most FROM (
+        SELECT monitor_id, count(*), date_bin('1 hour', scheduled_at, 'epoch'::timestamptz) AS hour
+"""  # noqa: S608 - constants only
+    + _OF_MONITORS
     + """
-FROM unnest(%(monitor_ids)s::uuid[], %(steps)s::interval[]) AS asked (id, step)
-JOIN check_results ON monitor_id = id
-WHERE tenant_id = %(tenant_id)s AND scheduled_at >= %(since)s AND scheduled_at < %(until)s
+        GROUP BY monitor_id, hour, location
+    ) AS places
+    GROUP BY monitor_id, hour
+) AS hours
 GROUP BY monitor_id
 """
 )
@@ -99,22 +114,11 @@ class PostgresCheckStatistics(CheckStatistics):
     ) -> Mapping[MonitorId, Summary]:
         require_tenant(tenant_id)
         check_intervals(intervals)
-        values = {
-            "monitor_ids": list(intervals),
-            # One longer than the period makes one slot of it, as one just as long does.
-            "steps": [min(interval, period.length) for interval in intervals.values()],
-        }
-        rows = await self._rows("CheckStatistics.summary", _SUMMARY, tenant_id, period, values)
-        found = {row["monitor_id"]: row for row in rows}
-        answer = {}
-        for monitor_id, interval in intervals.items():
-            row = found.get(monitor_id)
-            answer[monitor_id] = Summary(
-                period=period,
-                statistics=Statistics() if row is None else _statistics(row),
-                coverage=0.0 if row is None else row["covered"] / slots(period, interval),
-            )
-        return answer
+        before = previous(period)
+        return with_previous(
+            await self._summaries(tenant_id, intervals, period),
+            {} if before is None else await self._summaries(tenant_id, intervals, before),
+        )
 
     async def series(
         self,
@@ -208,6 +212,23 @@ class PostgresCheckStatistics(CheckStatistics):
             for number, (day, _) in enumerate(dates, start=1)
         )
 
+    async def _summaries(
+        self, tenant_id: TenantId, intervals: Mapping[MonitorId, timedelta], period: Period
+    ) -> dict[MonitorId, Summary]:
+        operation, values = "CheckStatistics.summary", {"monitor_ids": list(intervals)}
+        rows = await self._rows(operation, _SUMMARY, tenant_id, period, values)
+        found = {row["monitor_id"]: _statistics(row) for row in rows}
+        rows = await self._rows(operation, _MADE, tenant_id, period, values)
+        made = {row["monitor_id"]: row["made"] for row in rows}
+        return {
+            monitor_id: Summary(
+                period=period,
+                statistics=found.get(monitor_id, Statistics()),
+                coverage=coverage(made.get(monitor_id, 0), interval, period),
+            )
+            for monitor_id, interval in intervals.items()
+        }
+
     async def _parts(
         self,
         operation: str,
@@ -251,7 +272,15 @@ def _whole(parts: Sequence[Period]) -> Period:
 
 def _statistics(row: Mapping[str, Any]) -> Statistics:
     return Statistics(
-        checks=row["checks"], failures=row["failures"], response_times=_response_times(row)
+        checks=row["checks"],
+        failures=row["failures"],
+        response_times=_response_times(row),
+        phases=PhaseMeans(
+            *(
+                int(row[f"{phase}_us"]) / row[phase] if row[phase] else None
+                for phase in ("dns", "connect", "tls", "ttfb", "transfer")
+            )
+        ),
     )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from fractions import Fraction
+
+from attrs import evolve
 
 from urlmon.domain.check_results import CheckResult
 from urlmon.domain.periods import Period
-from urlmon.domain.statistics import ResponseTimes, Statistics
+from urlmon.domain.statistics import PhaseMeans, ResponseTimes, Statistics, Summary
 
 
 def percentile(values: Sequence[int], percent: int) -> int:
@@ -23,11 +27,8 @@ def statistics(results: Iterable[CheckResult], period: Period) -> Statistics:
     """Return what the results of a period amount to, by the words of the definition."""
     within = [each for each in results if period.since <= each.scheduled_at < period.until]
     failures = [each for each in within if each.error is not None]
-    times = [
-        each.response_time_us
-        for each in within
-        if each.error is None and each.response_time_us is not None
-    ]
+    successes = [each for each in within if each.error is None]
+    times = [each.response_time_us for each in successes if each.response_time_us is not None]
     return Statistics(
         checks=len(within),
         failures=len(failures),
@@ -42,17 +43,45 @@ def statistics(results: Iterable[CheckResult], period: Period) -> Statistics:
             p95_us=percentile(times, 95),
             p99_us=percentile(times, 99),
         ),
+        phases=phase_means(successes),
     )
 
 
-def coverage(instants: Iterable[datetime], period: Period, interval: timedelta) -> float:
-    """Return the share of a period's slots that have a result, slot by slot."""
-    due = list(instants)
-    covered = slots = 0
+def phase_means(successes: Sequence[CheckResult]) -> PhaseMeans:
+    """Return the mean of each phase over the successes that have it."""
+    means: dict[str, float | None] = {}
+    for name in ("dns_us", "connect_us", "tls_us", "ttfb_us", "transfer_us"):
+        known = [getattr(each.phases, name) for each in successes]
+        known = [value for value in known if value is not None]
+        means[name] = sum(known) / len(known) if known else None
+    return PhaseMeans(**means)
+
+
+def coverage(results: Iterable[CheckResult], period: Period, interval: timedelta) -> float:
+    """Return the share of a period that its results cover, from hour to hour of UTC."""
+    given = list(results)
+    made = 0
     start = period.since
     while start < period.until:
-        end = min(start + interval, period.until)
-        covered += any(start <= at < end for at in due)
-        slots += 1
+        next_hour = start.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        end = min(next_hour, period.until)
+        due = Counter(each.location for each in given if start <= each.scheduled_at < end)
+        made += max(due.values(), default=0)
         start = end
-    return covered / slots
+    microsecond = timedelta(microseconds=1)
+    share = Fraction(made * (interval // microsecond), period.length // microsecond)
+    return float(min(share, Fraction(1)))
+
+
+def summary(results: Sequence[CheckResult], period: Period, interval: timedelta) -> Summary:
+    """Return the summary of a period, with that of the one before it."""
+    before = Period(since=period.since - period.length, until=period.since)
+    now, then = (
+        Summary(
+            period=each,
+            statistics=statistics(results, each),
+            coverage=coverage(results, each, interval),
+        )
+        for each in (period, before)
+    )
+    return evolve(now, previous=then)

@@ -106,6 +106,11 @@ def some_results(
             location=random.choice(LOCATIONS),
             response_time_us=random.choice([None, 0, random.randrange(5_000_000)]),
             error=BOOM if random.random() < 0.2 else None,
+            phases=Phases(
+                dns_us=random.choice([None, 0, random.randrange(9_000)]),
+                tls_us=random.choice([None, random.randrange(90_000)]),
+                transfer_us=HOUR_US,
+            ),
         )
         for _ in range(200)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
@@ -10,10 +10,11 @@ from attrs import evolve
 
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
-from urlmon.domain.statistics import Statistics, Summary
+from urlmon.domain.statistics import Statistics
 from urlmon.errors import InvalidValueError
 from urlmon.testing.builders import a_result
 from urlmon.testing.contracts import _brute_force as brute_force
+from urlmon.testing.contracts._alike import assert_alike
 from urlmon.testing.contracts._recording import (
     BOOM,
     HOUR,
@@ -45,16 +46,11 @@ class SummaryContract:
             await record(recording, *results)
         intervals = {monitor: (number + 1) * MINUTE for number, monitor in enumerate(given)}
         summaries = await recording.statistics.summary(tenant, intervals, period=period)
-        assert summaries == {
-            monitor: Summary(
-                period=period,
-                statistics=brute_force.statistics(results, period),
-                coverage=brute_force.coverage(
-                    [each.scheduled_at for each in results], period, intervals[monitor]
-                ),
-            )
+        expected = {
+            monitor: brute_force.summary(results, period, intervals[monitor])
             for monitor, results in given.items()
         }
+        assert_alike(summaries, expected)
 
     async def test_percentiles_are_nearest_rank(self, recording: ResultStores) -> None:
         """A percentile is one of the values, at the rank that the definition gives."""
@@ -80,14 +76,12 @@ class SummaryContract:
             tenant, dict.fromkeys(given, MINUTE), period=whole_span(recording)
         )
         for monitor, times in given.items():
-            found = summaries[monitor].statistics.response_times
-            assert found is not None
-            assert found.exact
-            assert (found.p50_us, found.p95_us, found.p99_us) == tuple(
-                brute_force.percentile(times, percent) for percent in (50, 95, 99)
+            span = whole_span(recording)
+            results = [a_result(tenant, monitor, response_time_us=time) for time in times]
+            exact = brute_force.statistics(
+                [evolve(each, scheduled_at=now) for each in results], span
             )
-            assert (found.min_us, found.max_us) == (min(times), max(times))
-            assert (found.count, found.total_us) == (len(times), sum(times))
+            assert_alike(summaries[monitor].statistics, exact)
 
     async def test_no_results_are_no_uptime(self, recording: ResultStores) -> None:
         """Every monitor is in the answer; without results its uptime is None, coverage 0."""
@@ -98,7 +92,8 @@ class SummaryContract:
         summaries = await recording.statistics.summary(
             tenant, {empty: MINUTE, late: MINUTE}, period=period
         )
-        nothing = Summary(period=period, statistics=Statistics(), coverage=0.0)
+        nothing = brute_force.summary([], period, MINUTE)
+        assert nothing.statistics == Statistics()
         assert summaries == {empty: nothing, late: nothing}
         assert summaries[empty].statistics.uptime is None
         assert await recording.statistics.summary(tenant, {}, period=period) == {}
@@ -116,62 +111,65 @@ class SummaryContract:
         summaries = await recording.statistics.summary(
             tenant, dict.fromkeys(expected, MINUTE), period=whole_span(recording)
         )
-        assert {monitor: each.statistics for monitor, each in summaries.items()} == expected
-
-    async def test_an_identity_counts_once(self, recording: ResultStores) -> None:
-        """Recorded as a success and as a failure, it is one check that failed."""
-        tenant, monitor = TenantId.new(), MonitorId.new()
-        result = a_result(tenant, monitor, scheduled_at=recording.clock.now())
-        for each in (result, evolve(result, error=BOOM), result):
-            await record(recording, each)
-        span = whole_span(recording)
-        summaries = await recording.statistics.summary(tenant, {monitor: HOUR}, period=span)
-        assert summaries[monitor].statistics == Statistics(checks=1, failures=1)
-        series = await recording.statistics.series(tenant, [monitor], period=span, width=100 * HOUR)
-        assert sum(window.statistics.checks for window in series[monitor]) == 1
-        (group,) = (await recording.statistics.failures(tenant, [monitor], period=span))[monitor]
-        assert group.count == 1
-        found = await recording.statistics.by_location(tenant, [monitor], period=span)
-        assert found[monitor] == {"default": Statistics(checks=1, failures=1)}
-        today = recording.clock.now().date()
-        (usage,) = await recording.statistics.usage(tenant, first=today, last=today)
-        assert usage.checks == 1
+        for monitor, exact in expected.items():
+            assert_alike(summaries[monitor].statistics, exact)
 
     async def test_coverage(self, recording: ResultStores) -> None:
-        """A slot from the period's start on is covered by one result or more in it."""
+        """In each hour of UTC the location with most results counts, each for one interval."""
         tenant = TenantId.new()
-        now = recording.clock.now()
-        period = Period(since=now - 10 * MINUTE, until=now)
+        hour = recording.clock.now().replace(minute=0, second=0, microsecond=0)
+        period = Period(since=hour - 90 * MINUTE, until=hour)
         intervals: dict[MonitorId, timedelta] = {}
         expected: dict[MonitorId, float] = {}
-        # Microseconds from the start, the interval, slots that are covered, slots that there are.
-        for offsets, interval, covered, slots in (
-            ([0], MICROSECOND, 1, 600_000_000),
-            ([0, 1, 59_999_999], MINUTE, 1, 10),
-            ([0, 60_000_000, 119_999_999, 599_999_999], MINUTE, 3, 10),
-            ([-1, 600_000_000], MINUTE, 0, 10),
-            ([599_999_999], 7 * MINUTE, 1, 2),
-            ([0, 419_999_999], 7 * MINUTE, 1, 2),
-            ([0, 420_000_000], 7 * MINUTE, 2, 2),
-            ([300_000_000], 10 * MINUTE, 1, 1),
-            ([300_000_000], timedelta(days=1), 1, 1),
-            ([300_000_000], timedelta.max, 1, 1),
-            ([600_000_000], timedelta.max, 0, 1),
+        # Minutes from the start at which each location has results, interval, share.
+        for places, interval, share in (
+            ({"a": range(90), "b": range(90)}, MINUTE, 1.0),
+            ({"a": range(45), "b": range(40, 90)}, MINUTE, (30 + 50) / 90),
+            ({"a": [0], "b": [29]}, 30 * MINUTE, 1 / 3),
+            ({"a": [0], "b": [30]}, 30 * MINUTE, 2 / 3),
+            ({"a": [0, 1, 2, 3]}, 30 * MINUTE, 1.0),
+            ({"a": [89]}, timedelta.max, 1.0),
+            ({"a": [45]}, MICROSECOND, 1 / (90 * 60_000_000)),
+            ({"a": [-1, 90]}, 90 * MINUTE, 0.0),
         ):
             monitor = MonitorId.new()
-            instants = [period.since + offset * MICROSECOND for offset in offsets]
-            await record(
-                recording,
-                *(
-                    a_result(tenant, monitor, scheduled_at=at, location=location)
-                    for at in instants
-                    for location in ("a", "b")
-                ),
-            )
+            results = [
+                a_result(tenant, monitor, scheduled_at=period.since + n * MINUTE, location=location)
+                for location, minutes in places.items()
+                for n in minutes
+            ]
+            await record(recording, *results)
             intervals[monitor] = interval
-            expected[monitor] = covered / slots
+            expected[monitor] = share
+            assert brute_force.coverage(results, period, interval) == share
         summaries = await recording.statistics.summary(tenant, intervals, period=period)
         assert {monitor: each.coverage for monitor, each in summaries.items()} == expected
+
+    async def test_the_period_before(self, recording: ResultStores) -> None:
+        """It is as long, ends where the period begins, and is summed up in the same way."""
+        tenant, monitor = TenantId.new(), MonitorId.new()
+        now = recording.clock.now()
+        at = now - 30 * HOUR
+        results = [
+            a_result(tenant, monitor, scheduled_at=at + offset, response_time_us=number)
+            for number, offset in enumerate(
+                (-HOUR - MICROSECOND, -HOUR, -MICROSECOND, timedelta(0), HOUR - MICROSECOND, HOUR)
+            )
+        ]
+        await record(recording, *results)
+        period = Period(since=at, until=at + HOUR)
+        summaries = await recording.statistics.summary(tenant, {monitor: MINUTE}, period=period)
+        assert_alike(summaries, {monitor: brute_force.summary(results, period, MINUTE)})
+        before = summaries[monitor].previous
+        assert before is not None
+        assert before.previous is None
+        assert (before.period.since, before.period.until) == (at - HOUR, at)
+        assert before.statistics.checks == summaries[monitor].statistics.checks == 2
+        first = datetime(2000, 1, 1, tzinfo=UTC)
+        for beginning, there in ((first + HOUR, True), (first + HOUR - MICROSECOND, False)):
+            early = Period(since=beginning, until=beginning + HOUR)
+            summaries = await recording.statistics.summary(tenant, {monitor: MINUTE}, period=early)
+            assert (summaries[monitor].previous is not None) is there
 
     async def test_an_interval_must_be_positive(self, recording: ResultStores) -> None:
         """Coverage cannot be counted by an interval of nothing."""

@@ -12,6 +12,7 @@ from urlmon.errors import InvalidValueError
 from urlmon.ports import CheckStatistics
 from urlmon.testing.builders import a_result
 from urlmon.testing.contracts._recording import BOOM, HOUR, record, whole_span
+from urlmon.testing.contracts._statistics_agree import AgreementContract
 from urlmon.testing.contracts._statistics_groups import GroupsContract
 from urlmon.testing.contracts._statistics_summary import SummaryContract
 from urlmon.testing.contracts._statistics_time import DaysContract, SeriesContract
@@ -21,7 +22,9 @@ from urlmon.testing.contracts.stores import ResultStores
 Question = Callable[[TenantId, Sequence[MonitorId]], Awaitable[object]]
 
 
-class CheckStatisticsContract(SummaryContract, GroupsContract, SeriesContract, DaysContract):
+class CheckStatisticsContract(
+    SummaryContract, GroupsContract, SeriesContract, DaysContract, AgreementContract
+):
     """What every `CheckStatistics` must hold, over the fixture `recording`."""
 
     async def test_one_to_a_thousand_monitors(self, recording: ResultStores) -> None:
