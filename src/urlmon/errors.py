@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+STATE_LOST = "the working state was lost and is being rebuilt from the record: try again soon"
+"""The detail of the `UnavailableError` that says so (`urlmon.ports.WorkingState`)."""
+
 
 class UrlmonError(Exception):
     """The root of all errors of urlmon; never raised itself."""

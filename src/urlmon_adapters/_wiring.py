@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+from attrs import frozen
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
@@ -15,6 +16,7 @@ from urlmon.errors import ConfigurationError
 from urlmon.ports import CheckResultStore, CheckStatistics, Clock, HealthCheck
 from urlmon.services.repeating import repeating
 from urlmon.services.sweep import Sweep
+from urlmon.services.upkeep import Upkeep
 from urlmon_adapters.influx import (
     Influx,
     InfluxCheckResultStore,
@@ -38,6 +40,8 @@ from urlmon_adapters.redis import BareClients, Keys, RedisClient, RedisHealthChe
 from urlmon_adapters.settings import Settings
 
 _BETWEEN_SWEEPS: Final = timedelta(minutes=1)
+_BETWEEN_TRIES_TO_LEAD: Final = timedelta(seconds=5)
+_REBUILD: Final = timedelta(seconds=30)
 
 _log = logging.getLogger("urlmon.container")
 
@@ -131,6 +135,30 @@ def health_checks(
     return (*checks, RedisHealthCheck(redis, clock))
 
 
+@frozen
+class Chores:
+    """What is done in the background while the stores are open."""
+
+    partitions: PartitionKeeper
+    sweep: Sweep
+    upkeep: Upkeep
+
+    @asynccontextmanager
+    async def running(self, settings: Settings) -> AsyncIterator[None]:
+        """Do it all while a block runs, which begins when the working state is there."""
+        async with AsyncExitStack() as stack:
+            if settings.migrate != "off":  # who looks away from the schema leaves it alone, too
+                keeping = self.partitions.running(retention(settings))
+                await stack.enter_async_context(keeping)
+                sweeping = repeating(self.sweep.run, name="sweep", every=_BETWEEN_SWEEPS)
+                await stack.enter_async_context(sweeping)
+            leading = repeating(self.upkeep.lead, name="upkeep", every=_BETWEEN_TRIES_TO_LEAD)
+            await stack.enter_async_context(leading)
+            if not await self.upkeep.until_whole(wait=_REBUILD):
+                _log.warning("the working state is not rebuilt yet: calls that need it are refused")
+            yield
+
+
 @asynccontextmanager
 async def opened(
     settings: Settings,
@@ -140,8 +168,7 @@ async def opened(
     redis: Callable[[], RedisClient],
     bare_clients: Callable[[], BareClients],
     migrations: Callable[[], Migrations],
-    partitions: Callable[[], PartitionKeeper],
-    sweep: Callable[[], Sweep],
+    chores: Callable[[], Chores],
 ) -> AsyncIterator[None]:
     """Open every store in order; close what was opened in reverse, whatever fails."""
     async with AsyncExitStack() as stack:
@@ -162,8 +189,5 @@ async def opened(
         stack.push_async_callback(bare_clients().aclose)
         await client.read("open", ("PING",))
         _log.info("all stores are open")
-        if settings.migrate != "off":  # who looks away from the schema leaves it alone, too
-            await stack.enter_async_context(partitions().running(retention(settings)))
-            sweeping = repeating(sweep().run, name="sweep", every=_BETWEEN_SWEEPS)
-            await stack.enter_async_context(sweeping)
+        await stack.enter_async_context(chores().running(settings))
         yield

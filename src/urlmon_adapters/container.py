@@ -38,8 +38,11 @@ from urlmon.ports import (
     SessionStore,
     TenantRepo,
     TransitionOutbox,
+    WorkingState,
 )
+from urlmon.services.seeding import Seeding
 from urlmon.services.sweep import Sweep
+from urlmon.services.upkeep import Upkeep
 from urlmon_adapters import _wiring
 from urlmon_adapters.clock import SystemClock
 from urlmon_adapters.influx import Influx
@@ -67,6 +70,7 @@ from urlmon_adapters.redis import (
     RedisSchedule,
     RedisSessionStore,
     RedisTransitionOutbox,
+    RedisWorkingState,
 )
 from urlmon_adapters.settings import Settings
 
@@ -97,6 +101,8 @@ class PersistencePorts(containers.DeclarativeContainer):
     counters: providers.Provider[FailureCounters] = providers.AbstractSingleton(FailureCounters)
     sessions: providers.Provider[SessionStore] = providers.AbstractSingleton(SessionStore)
     deny_list: providers.Provider[DenyList] = providers.AbstractSingleton(DenyList)
+    working_state: providers.Provider[WorkingState] = providers.AbstractSingleton(WorkingState)
+    upkeep: providers.Provider[Upkeep] = providers.AbstractSingleton(Upkeep)
     health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Object[
         tuple[HealthCheck, ...]
     ](())
@@ -183,6 +189,25 @@ class PersistenceContainer(PersistencePorts):
         RedisSessionStore, _redis_client
     )
     deny_list: providers.Provider[DenyList] = providers.Singleton(RedisDenyList, _redis_client)
+    working_state: providers.Provider[WorkingState] = providers.Singleton(
+        RedisWorkingState, _redis_client
+    )
+    _seeding: providers.Provider[Seeding] = providers.Singleton(
+        Seeding,
+        schedule=schedule,
+        alert_state=alert_state,
+        counters=counters,
+        alerts=alerts,
+        results=check_results,
+    )
+    upkeep: providers.Provider[Upkeep] = providers.Singleton(
+        Upkeep,
+        working_state=working_state,
+        directory=directory,
+        schedule=schedule,
+        seeding=_seeding,
+        locks=locks,
+    )
     health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Singleton(
         _wiring.health_checks,
         settings,
@@ -192,6 +217,9 @@ class PersistenceContainer(PersistencePorts):
         migrations=migrations,
         clock=clock,
     )
+    _chores: providers.Provider[_wiring.Chores] = providers.Factory(
+        _wiring.Chores, partitions=partitions, sweep=sweep, upkeep=upkeep
+    )
     opened: providers.Provider[Opened] = providers.Factory(
         _wiring.opened,
         settings,
@@ -200,8 +228,7 @@ class PersistenceContainer(PersistencePorts):
         redis=_redis_client.provider,
         bare_clients=_bare_clients.provider,
         migrations=migrations.provider,
-        partitions=partitions.provider,
-        sweep=sweep.provider,
+        chores=_chores.provider,
     )
 
 
@@ -212,7 +239,10 @@ async def running(container: C) -> AsyncIterator[C]:
     A start connects to every store and then, as `URLMON_MIGRATE` says, applies pending migrations,
     refuses a schema that does not fit, or does not look.  If it fails, nothing is left open.  Until
     the stop, partitions are kept and what was removed is swept in the background, but not where it
-    does not look.  A stop closes everything, in reverse, also where one of them fails to close.
+    does not look; and the working state is kept in step with the record by one container of all.
+    Where it was lost, or is used for the first time, the start waits up to 30 s until it is rebuilt
+    (`urlmon.services.upkeep`).  A stop closes everything, in reverse, also where one of them fails
+    to close.
 
     Raises:
         UnavailableError: A store cannot be reached.

@@ -24,8 +24,11 @@ from urlmon.ports import (
     SessionStore,
     TenantRepo,
     TransitionOutbox,
+    WorkingState,
 )
+from urlmon.services.seeding import Seeding
 from urlmon.services.sweep import Sweep
+from urlmon.services.upkeep import Upkeep
 from urlmon.testing.alert_state import InMemoryAlertStateCache
 from urlmon.testing.alerts import InMemoryAlertRepo
 from urlmon.testing.cache import InMemoryCache
@@ -45,6 +48,7 @@ from urlmon.testing.sessions import InMemorySessionStore
 from urlmon.testing.state import InMemoryState
 from urlmon.testing.statistics import InMemoryCheckStatistics
 from urlmon.testing.tenants import InMemoryTenantRepo
+from urlmon.testing.working_state import InMemoryWorkingState
 from urlmon_adapters.container import PersistencePorts
 
 
@@ -52,7 +56,8 @@ class InMemoryContainer(PersistencePorts):
     """The ports over the fakes.  Nothing to start: use it at once, or in `running` alike.
 
     Attributes:
-        state: What the fakes share; `state().faults` lets their calls fail.
+        state: What the fakes share; `state().faults` lets their calls fail, and
+            `state().lose_everything()` loses the working state: `upkeep().repair()` rebuilds it.
         clock: Stands still until it is advanced.
         retention: How long check results are kept.
     """
@@ -94,6 +99,25 @@ class InMemoryContainer(PersistencePorts):
     )
     sessions: providers.Provider[SessionStore] = providers.Singleton(InMemorySessionStore, state)
     deny_list: providers.Provider[DenyList] = providers.Singleton(InMemoryDenyList, state)
+    working_state: providers.Provider[WorkingState] = providers.Singleton(
+        InMemoryWorkingState, state
+    )
+    _seeding: providers.Provider[Seeding] = providers.Singleton(
+        Seeding,
+        schedule=schedule,
+        alert_state=alert_state,
+        counters=counters,
+        alerts=alerts,
+        results=check_results,
+    )
+    upkeep: providers.Provider[Upkeep] = providers.Singleton(
+        Upkeep,
+        working_state=working_state,
+        directory=directory,
+        schedule=schedule,
+        seeding=_seeding,
+        locks=locks,
+    )
     health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Singleton(
         lambda state: tuple(
             InMemoryHealthCheck(state, name) for name in ("postgresql", "influxdb", "redis")

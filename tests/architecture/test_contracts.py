@@ -28,6 +28,7 @@ REAL = {
     "DenyListContract": {"Redis"},
     "FailureCountersContract": {"Redis"},
     "SessionStoreContract": {"Redis"},
+    "WorkingStateContract": {"Redis"},
     "ClockContract": {"System"},
     "SpoolContract": {"File"},
 }

@@ -14,6 +14,7 @@ from urlmon.testing.contracts.locks import LocksContract
 from urlmon.testing.contracts.outbox import TransitionOutboxContract
 from urlmon.testing.contracts.schedule import ScheduleContract
 from urlmon.testing.contracts.sessions import SessionStoreContract
+from urlmon.testing.contracts.working_state import WorkingStateContract
 
 if TYPE_CHECKING:
     from urlmon.testing.contracts.stores import WorkingStores
@@ -54,4 +55,8 @@ class TestRedisClusterSessionStore(SessionStoreContract):
 
 
 class TestRedisClusterDenyList(DenyListContract):
+    pass
+
+
+class TestRedisClusterWorkingState(WorkingStateContract):
     pass

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import secrets
 
 import psycopg
 import pytest
 from dependency_injector import providers
+from tests.fixtures.working import remove_keys
 
 import urlmon.ports
 from urlmon import MigrationError, UnavailableError
-from urlmon.testing.builders import a_monitor, a_tenant
+from urlmon.testing.builders import a_monitor, a_tenant, an_alert
 from urlmon_adapters.container import PersistenceContainer, PersistencePorts, running
+from urlmon_adapters.redis import Keys
 from urlmon_adapters.settings import Settings
 from urlmon_adapters.testing import InMemoryContainer
 
@@ -33,6 +36,7 @@ PORTS = {
     "sessions": urlmon.ports.SessionStore,
     "statistics": urlmon.ports.CheckStatistics,
     "tenants": urlmon.ports.TenantRepo,
+    "working_state": urlmon.ports.WorkingState,
 }
 NOWHERE = "redis://127.0.0.1:1/0"
 
@@ -141,6 +145,31 @@ async def test_a_start_migrates_where_it_may(empty_postgres_url: str, redis_url:
     async with running(container) as stores:
         tenant = a_tenant()
         assert await stores.tenants().add(tenant) == tenant
+
+
+@pytest.mark.redis
+async def test_a_start_rebuilds_what_redis_lost(postgres_url: str, redis_url: str) -> None:
+    """What the record knows is in Redis when a start on an empty one has ended."""
+    namespace = f"test-{secrets.token_hex(8)}:"
+    environment = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url}
+    container = PersistenceContainer(
+        settings=settings(**environment, URLMON_REDIS_NAMESPACE=namespace)
+    )
+    async with running(container) as stores:
+        assert await stores.working_state().is_whole()
+        tenant = await stores.tenants().add(a_tenant())
+        monitor = await stores.monitors().add(tenant.id, a_monitor(tenant.id))
+        alert = await stores.alerts().open(tenant.id, an_alert(tenant.id, monitor.id))
+    await remove_keys(redis_url, Keys(namespace))
+    container = PersistenceContainer(
+        settings=settings(**environment, URLMON_REDIS_NAMESPACE=namespace)
+    )
+    async with running(container) as stores:
+        assert await stores.working_state().is_whole()
+        assert (await stores.schedule().backlog()).scheduled == 1
+        state = await stores.alert_state().get(tenant.id, monitor.id)
+        assert state.open_alert == alert.alert.id
+    await remove_keys(redis_url, Keys(namespace))
 
 
 @pytest.mark.redis

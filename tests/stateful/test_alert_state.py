@@ -58,8 +58,8 @@ class AlertStates(RuleBasedStateMachine):
         decision = self.twins.same(
             lambda stores: stores.alert_state.record(key[0], outcome, policy=policy)
         )
-        assert decision is not None
-        self.seen.append(decision.state)
+        if decision is not None:  # what was lost is repaired
+            self.seen.append(decision.state)
 
     @rule(key=KEYS, until=st.none() | INSTANTS)
     def suppress(self, key: tuple[TenantId, MonitorId], until: object) -> None:
@@ -84,6 +84,16 @@ class AlertStates(RuleBasedStateMachine):
     def forget(self, key: tuple[TenantId, MonitorId]) -> None:
         """Forget a monitor."""
         self.twins.same(lambda stores: stores.alert_state.forget(*key))
+
+    @rule()
+    def lose(self) -> None:
+        """Lose everything."""
+        self.twins.lose()
+
+    @rule()
+    def repair(self) -> None:
+        """Declare whole what was lost, if it was."""
+        self.twins.repair()
 
     @rule(tenant_id=st.sampled_from(TENANTS))
     def read(self, tenant_id: TenantId) -> None:

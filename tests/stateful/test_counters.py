@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.fixtures.twins import Twins, run_program
 
+from urlmon.domain.counters import FailureCount
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.testing.clock import NOON
 
@@ -43,6 +44,22 @@ class FailureCounts(RuleBasedStateMachine):
     def reset(self, key: Key, until: datetime, ttl: timedelta) -> None:
         """Reset a count."""
         self.twins.same(lambda stores: stores.counters.reset(*key, until=until, ttl=ttl))
+
+    @rule(key=KEYS, at=INSTANTS, failures=st.integers(0, 9), ttl=TTLS)
+    def seed(self, key: Key, at: datetime, failures: int, ttl: timedelta) -> None:
+        """Seed a count."""
+        count = FailureCount(failures=failures, watermark=at)
+        self.twins.same(lambda stores: stores.counters.seed(*key, count=count, ttl=ttl))
+
+    @rule()
+    def lose(self) -> None:
+        """Lose everything."""
+        self.twins.lose()
+
+    @rule()
+    def repair(self) -> None:
+        """Declare whole what was lost, if it was."""
+        self.twins.repair()
 
     @rule(tenant_id=st.sampled_from(TENANTS))
     def read(self, tenant_id: TenantId) -> None:

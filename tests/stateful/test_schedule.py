@@ -40,6 +40,8 @@ ONE_BUCKET: Final = [each for each in IDS if bucket_of(each) == 3][:4]
 INTERVALS: Final = st.sampled_from([1, 3, 6]).map(lambda steps: steps * STEP)
 DEADLINES: Final = st.sampled_from([0, 1, 2]).map(lambda steps: steps * STEP + 5 * MINUTE)
 NUMBERS: Final = st.integers(0, 3)
+PLACES: Final = ("lima", "oslo", "paris")
+WHERE: Final = [PLACES[:1], PLACES[:2], PLACES[1:], PLACES]
 VERSIONS: Final = st.integers(1, 5)
 
 
@@ -65,25 +67,47 @@ class ScheduleProgram(RuleBasedStateMachine):
         self.monitors = SPREAD if spread else ONE_BUCKET
         self.limits = [100] if spread else [1, 2, 100]
 
-    @rule(number=NUMBERS, interval=INTERVALS, version=VERSIONS, at_once=st.booleans())
-    def upsert(self, number: int, interval: timedelta, version: int, *, at_once: bool) -> None:
+    @rule(
+        number=NUMBERS,
+        interval=INTERVALS,
+        places=st.sampled_from(WHERE),
+        version=VERSIONS,
+        at_once=st.booleans(),
+    )
+    def upsert(
+        self,
+        number: int,
+        interval: timedelta,
+        places: tuple[str, ...],
+        version: int,
+        *,
+        at_once: bool,
+    ) -> None:
         """Bring a version in, newer or older."""
         key = TENANT, self.monitors[number]
         self.twins.same(
             lambda stores: stores.schedule.upsert(
-                *key, interval=interval, version=version, at_once=at_once
+                *key, interval=interval, locations=places, version=version, at_once=at_once
             )
         )
         self.twins.advance(SECOND)  # so that no two are due since the same moment
 
-    @rule(numbers=st.lists(NUMBERS), interval=INTERVALS, version=VERSIONS)
-    def seed(self, numbers: list[int], interval: timedelta, version: int) -> None:
+    @rule(
+        numbers=st.lists(NUMBERS),
+        interval=INTERVALS,
+        places=st.sampled_from(WHERE),
+        version=VERSIONS,
+    )
+    def seed(
+        self, numbers: list[int], interval: timedelta, places: tuple[str, ...], version: int
+    ) -> None:
         """Bring several in, perhaps one of them twice."""
         entries = [
             ScheduleEntry(
                 tenant_id=TENANT,
                 monitor_id=self.monitors[number],
                 interval=interval,
+                locations=places,
                 version=version,
             )
             for number in numbers
@@ -95,14 +119,22 @@ class ScheduleProgram(RuleBasedStateMachine):
         """Take one off."""
         self.twins.same(lambda stores: stores.schedule.remove(TENANT, self.monitors[number]))
 
-    @rule(request=st.integers(0, 5), limit=st.integers(0), lease=DEADLINES)
-    def claim(self, request: int, limit: int, lease: timedelta) -> None:
+    @rule(
+        request=st.integers(0, 5),
+        place=st.sampled_from(PLACES),
+        limit=st.integers(0),
+        lease=DEADLINES,
+    )
+    def claim(self, request: int, place: str, limit: int, lease: timedelta) -> None:
         """Claim, as a new request or as a repeat."""
         limit, lease = self.limits[limit % len(self.limits)], self._unlike_any(lease)
         answers = self.twins.ask(
-            lambda stores: stores.schedule.claim(request_id=f"{request}", limit=limit, lease=lease)
+            lambda stores: stores.schedule.claim(
+                request_id=f"{request}", location=place, limit=limit, lease=lease
+            )
         )
-        assert answers is not None
+        if answers is None:
+            return  # what was lost is not repaired
         assert len(answers[0]) == len(answers[1])
         for fake, real in zip(*answers, strict=True):
             assert _facts(fake) == _facts(real)
@@ -135,7 +167,11 @@ class ScheduleProgram(RuleBasedStateMachine):
                 assert await stores.schedule.complete(claimed) is None
                 return None
             outcome = an_outcome(
-                TENANT, claimed.monitor_id, scheduled_at=claimed.scheduled_at, success=success
+                TENANT,
+                claimed.monitor_id,
+                location=claimed.location,
+                scheduled_at=claimed.scheduled_at,
+                success=success,
             )
             decision = await stores.schedule.complete(claimed, outcome=outcome, policy=POLICY)
             return _gist(decision)
@@ -156,10 +192,21 @@ class ScheduleProgram(RuleBasedStateMachine):
         """Let time pass."""
         self.twins.advance(steps * STEP)
 
+    @precondition(lambda self: self.calls > 15)
     @rule()
-    def compare(self) -> None:
+    def lose(self) -> None:
+        """Lose everything."""
+        self.twins.lose()
+
+    @rule()
+    def repair(self) -> None:
+        """Declare whole what was lost, if it was."""
+        self.twins.repair()
+
+    @rule(place=st.sampled_from(PLACES))
+    def compare(self, place: str) -> None:
         """What is scheduled and due is the same, and so are the transitions that wait."""
-        answers = self.twins.ask(lambda stores: stores.schedule.backlog())
+        answers = self.twins.ask(lambda stores: stores.schedule.backlog(location=place))
         assert answers is not None
         fake, real = answers
         assert (fake.scheduled, fake.due) == (real.scheduled, real.due)
@@ -184,7 +231,13 @@ class ScheduleProgram(RuleBasedStateMachine):
 
 def _facts(claimed: ClaimedCheck) -> tuple[object, ...]:
     """Return what both must say of a claim."""
-    return claimed.tenant_id, claimed.monitor_id, claimed.version, claimed.attempt
+    return (
+        claimed.tenant_id,
+        claimed.monitor_id,
+        claimed.location,
+        claimed.version,
+        claimed.attempt,
+    )
 
 
 def _gist(decision: Decision | None) -> tuple[object, ...]:

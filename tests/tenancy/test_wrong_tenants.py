@@ -20,6 +20,7 @@ from urlmon.domain.alerting import AlertPolicy, AlertState, MonitorStatus
 from urlmon.domain.alerts import Alert
 from urlmon.domain.channels import NotificationChannel
 from urlmon.domain.check_results import CheckError, ErrorKind
+from urlmon.domain.counters import FailureCount
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.monitors import Monitor
 from urlmon.domain.periods import Period
@@ -138,6 +139,7 @@ def arguments(intruder: TenantId, of: Household) -> dict[str, Any]:
         "at": NOW,
         "until": NOW,
         "by": "an intruder",
+        "count": FailureCount(watermark=NOW),
         "number": 99,
         "interval": timedelta(hours=1),
         "version": 1,

@@ -41,11 +41,22 @@ def test_names_never_meet(names: list[str]) -> None:
             KEYS.sessions(name),
             *KEYS.denial(name)[1:],
             KEYS.sessions(user_digest(TENANT, name)),
-            KEYS.checks(1, name),
+            KEYS.checks(1, "a", name),
             *KEYS.cached(TENANT, name, "a"),
             *KEYS.cached(TENANT, "a:" * 11, name)[1:],  # longer than any name
         )
-    ] + [key for bucket in range(BUCKETS) for key in (*KEYS.outbox(bucket), *KEYS.schedule(bucket))]
+    ] + [
+        key
+        for bucket in range(BUCKETS)
+        for key in (
+            *KEYS.outbox(bucket),
+            KEYS.whole(bucket),
+            *KEYS.schedule(bucket, "a"),
+            *KEYS.schedule(bucket, "a.b"),
+            KEYS.checks(bucket, "b", "a"),
+            KEYS.checks(bucket, "b-a", "a"),
+        )
+    ]
     assert len(set(made)) == len(made)
 
 
@@ -58,7 +69,7 @@ def test_names_stay_in_their_slot(name: str) -> None:
     assert {slot(KEYS.claim(3, name)), slot(KEYS.settled(3, name))} == bucket
     generation = KEYS.generation(TENANT, name)
     assert {slot(key) for key in KEYS.cached(TENANT, name, name)} == {slot(generation)}
-    assert {slot(KEYS.checks(3, name)), *map(slot, KEYS.schedule(3))} == bucket
+    assert {slot(KEYS.checks(3, "a", name)), *map(slot, KEYS.schedule(3, "a"))} == bucket
 
 
 def test_a_monitor_is_in_the_slot_of_its_outbox() -> None:
@@ -68,8 +79,10 @@ def test_a_monitor_is_in_the_slot_of_its_outbox() -> None:
         bucket = bucket_of(monitor_id)
         states = {slot(key) for key in KEYS.alerts(bucket)}
         assert {slot(key) for key in KEYS.outbox(bucket)} == states
-        assert {slot(KEYS.unscheduled(TenantId.new(), monitor_id))} == states
-        assert {slot(key) for key in KEYS.schedule(bucket)} == states
+        assert {slot(key) for key in KEYS.scheduled(TenantId.new(), monitor_id)} == states
+        assert {slot(key) for key in KEYS.schedule(bucket, "a")} == states
+        assert {slot(KEYS.failures(TenantId.new(), monitor_id))} == states
+        assert {slot(KEYS.whole(bucket))} == states
     assert len({slot(KEYS.outbox(bucket)[0]) for bucket in range(BUCKETS)}) == BUCKETS
 
 
@@ -89,7 +102,8 @@ def test_tenants_never_meet() -> None:
     assert name_of(one, other) != name_of(TenantId(other), MonitorId(one))
     assert KEYS.failures(one, other) != KEYS.failures(TenantId(other), MonitorId(one))
     assert user_digest(one, "ann") != user_digest(TenantId(other), "ann")
-    assert KEYS.unscheduled(one, other) != KEYS.unscheduled(TenantId(other), MonitorId(one))
+    removed, _ = KEYS.scheduled(one, other)
+    assert removed != KEYS.scheduled(TenantId(other), MonitorId(one))[0]
 
 
 def test_buckets_are_even() -> None:
@@ -138,9 +152,10 @@ def test_every_key_begins_with_the_namespace() -> None:
         *keys.denial("a"),
         *keys.outbox(0),
         *keys.cached(TENANT, "a", "b"),
-        keys.checks(0, "a"),
-        keys.unscheduled(TenantId.new(), MonitorId.new()),
-        *keys.schedule(0),
+        keys.checks(0, "a", "b"),
+        *keys.scheduled(TenantId.new(), MonitorId.new()),
+        *keys.schedule(0, "a"),
+        keys.whole(0),
     )
     assert all(key.startswith("other:") for key in made)
     assert KEYS.lock("a") == "url-monitor:lock:{a}:lease"

@@ -90,13 +90,18 @@ def test_an_interval_that_changed() -> None:
 
 def test_entry_of_a_monitor() -> None:
     """An entry holds what the schedule needs of a monitor."""
-    monitor = a_monitor(TenantId.new(), interval=2 * MINUTE, version=3)
+    places = ("a", "b")
+    monitor = a_monitor(TenantId.new(), interval=2 * MINUTE, locations=places, version=3)
     assert ScheduleEntry.of(monitor) == ScheduleEntry(
-        tenant_id=monitor.tenant_id, monitor_id=monitor.id, interval=2 * MINUTE, version=3
+        tenant_id=monitor.tenant_id,
+        monitor_id=monitor.id,
+        interval=2 * MINUTE,
+        locations=places,
+        version=3,
     )
 
 
-@pytest.mark.parametrize("name", ["tenant_id", "monitor_id", "interval", "version"])
+@pytest.mark.parametrize("name", ["tenant_id", "monitor_id", "interval", "locations", "version"])
 def test_entry_is_valid(name: str) -> None:
     """An entry refuses what no monitor has."""
     entry = ScheduleEntry.of(a_monitor(TenantId.new()))
@@ -110,6 +115,7 @@ def test_claims_are_compared_by_what_they_are() -> None:
     claimed = ClaimedCheck(
         tenant_id=TenantId.new(),
         monitor_id=MonitorId.new(),
+        location="default",
         scheduled_at=NOON,
         version=1,
         token="a secret of its own",

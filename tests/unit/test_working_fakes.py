@@ -167,8 +167,11 @@ def _rows(state: InMemoryState) -> str:
             state.denied,
             state.denied_since,
             state.cached,
+            state.scheduled,
             state.runs,
             state.unscheduled,
+            state.whole,
+            state.repair,
             state.check_requests,
         )
     )

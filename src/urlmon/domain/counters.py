@@ -57,6 +57,17 @@ def count_ttl(interval: timedelta, threshold: int) -> timedelta:
     return interval * (threshold + 1)
 
 
+def check_seed(count: FailureCount) -> datetime:
+    """Return the watermark of a count that is to be stored.
+
+    Raises:
+        InvalidValueError: It has none.
+    """
+    if count.watermark is None:
+        raise InvalidValueError("count", "must have a watermark")
+    return count.watermark
+
+
 def check_count_ttl(ttl: object) -> timedelta:
     """Return how long a count is kept: 1 second to 30 days in whole milliseconds.
 

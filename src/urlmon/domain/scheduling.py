@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 from attrs import field, frozen
 
-from urlmon.domain._validators import duration, kind_of, whole
+from urlmon.domain._validators import distinct, duration, kind_of, pattern, whole
 from urlmon.domain.alerting import AlertPolicy
 from urlmon.domain.check_results import CheckOutcome
 from urlmon.domain.ids import MonitorId, TenantId
-from urlmon.domain.monitors import Monitor
+from urlmon.domain.monitors import LOCATION, LOCATION_MEANING, Monitor
 from urlmon.errors import InvalidValueError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +26,8 @@ class Grid:
     """The instants at which one monitor is due: `phase` after 1970 began, and every `interval`.
 
     The phase is a hash of the monitor's id.  So monitors of one interval are spread evenly over it,
-    a run that was late moves no later one, and a schedule that was lost comes back as it was.
+    a run that was late moves no later one, and a schedule that was lost comes back as it was.  All
+    locations of a monitor have one grid: their results of a slot belong together.
     """
 
     interval: timedelta
@@ -69,12 +71,17 @@ class ScheduleEntry:
         tenant_id: The owner.
         monitor_id: What is to be checked.
         interval: Time between checks, as in `Monitor`.
+        locations: From where, as in `Monitor`: each checks it on its own account.
         version: The version of the monitor's configuration that says so.
     """
 
     tenant_id: TenantId = field(validator=kind_of(TenantId))
     monitor_id: MonitorId = field(validator=kind_of(MonitorId))
     interval: timedelta = field(validator=duration(_SECOND, timedelta(days=1), unit=_SECOND))
+    locations: tuple[str, ...] = field(
+        default=("default",),
+        validator=distinct(20, pattern(LOCATION, LOCATION_MEANING), shortest=1),
+    )
     version: int = field(validator=whole(1, 2**31 - 1))
 
     @classmethod
@@ -84,6 +91,7 @@ class ScheduleEntry:
             tenant_id=monitor.tenant_id,
             monitor_id=monitor.id,
             interval=monitor.interval,
+            locations=monitor.locations,
             version=monitor.version,
         )
 
@@ -95,18 +103,21 @@ class ClaimedCheck:
     Attributes:
         tenant_id: The owner.
         monitor_id: What to check.
+        location: From where.
         scheduled_at: When it was due: the identity of its result.  Later than that of every check
-            of this monitor completed before.
+            of this monitor completed before at this location.
         version: The newest version of the monitor's configuration that the schedule knows of; who
             has an older one at hand reads the monitor anew.
         token: Identifies the claim; completing needs it.
-        attempt: How often the monitor was claimed since a check was last completed, from 1.
+        attempt: How often the monitor was claimed at this location since a check was last completed
+            there, from 1.
         leased_until: When it becomes due for others, by the store's clock.  Not compared: a claim
             that was renewed equals what it was before.
     """
 
     tenant_id: TenantId
     monitor_id: MonitorId
+    location: str
     scheduled_at: datetime
     version: int
     token: str = field(repr=False)
@@ -116,11 +127,10 @@ class ClaimedCheck:
 
 @frozen(kw_only=True)
 class ScheduleBacklog:
-    """How far a schedule is behind.
+    """How far a schedule is behind at a location.
 
     Attributes:
-        scheduled: All monitors that it knows.  Fewer than are active: the store has lost some, and
-            `Schedule.seed` brings them back.
+        scheduled: All monitors that it knows there.
         due: Those that could be claimed now.
         lateness: For how long one of them could have been claimed, at most; zero where none is due.
     """
@@ -128,6 +138,17 @@ class ScheduleBacklog:
     scheduled: int
     due: int
     lateness: timedelta
+
+
+def check_location(location: object) -> str:
+    """Return the name of a location.
+
+    Raises:
+        InvalidValueError: No location has this name.
+    """
+    if not isinstance(location, str) or re.fullmatch(LOCATION, location) is None:
+        raise InvalidValueError("location", LOCATION_MEANING)
+    return location
 
 
 def check_outcome(
@@ -140,9 +161,10 @@ def check_outcome(
     """
     if (outcome is None) is not (policy is None):
         raise InvalidValueError("policy", "must be given with an outcome, and only with one")
-    if outcome is not None and (outcome.tenant_id, outcome.monitor_id, outcome.scheduled_at) != (
-        claimed.tenant_id,
-        claimed.monitor_id,
-        claimed.scheduled_at,
-    ):
+    if outcome is not None and (
+        outcome.tenant_id,
+        outcome.monitor_id,
+        outcome.location,
+        outcome.scheduled_at,
+    ) != (claimed.tenant_id, claimed.monitor_id, claimed.location, claimed.scheduled_at):
         raise InvalidValueError("outcome", "must be of the check that was claimed")

@@ -19,6 +19,7 @@ from urlmon.ports.sessions import SessionStore
 from urlmon.ports.spool import Spool
 from urlmon.ports.statistics import CheckStatistics
 from urlmon.ports.tenants import TenantRepo
+from urlmon.ports.working_state import WorkingState
 
 __all__ = [
     "CROSS_TENANT",
@@ -41,6 +42,7 @@ __all__ = [
     "Spool",
     "TenantRepo",
     "TransitionOutbox",
+    "WorkingState",
 ]
 
 CROSS_TENANT = frozenset(
@@ -88,6 +90,9 @@ CROSS_TENANT = frozenset(
         "Spool.read",
         "Spool.settle",
         "Spool.status",
+        "WorkingState.begin_repair",
+        "WorkingState.finish_repair",
+        "WorkingState.is_whole",
     }
 )
 """The port methods whose first argument is not a `tenant_id`, and why; every other one's is."""

@@ -18,8 +18,9 @@ class AlertStateCache(Protocol):
     """Keeps each monitor's alert state, by the rules of `urlmon.domain.alerting`.
 
     State that is not there, or was lost, reads as unknown and never as up.  Every call is atomic.
-    Every call can raise `UnavailableError`, and may then be made again.  `InvalidValueError` is
-    raised, before anything is sent, for a `tenant_id` that is no `TenantId`.
+    Every call can raise `UnavailableError`, and may then be made again; while the working state is
+    lost (`WorkingState`) all but `get`, `get_many` and `seed` do, and change nothing.
+    `InvalidValueError` is raised, before anything is sent, for a `tenant_id` that is no `TenantId`.
     """
 
     __slots__ = ()
@@ -61,7 +62,7 @@ class AlertStateCache(Protocol):
 
     @abstractmethod
     async def seed(self, tenant_id: TenantId, monitor_id: MonitorId, *, state: AlertState) -> bool:
-        """Store a state where there is none, as when the store was emptied.
+        """Store a state where there is none, also while the working state is lost.
 
         A suppression alone is no state: it stays, in the place of the one that is given.  Nothing
         is added to the outbox by this call; what the state owes is told as ever, by

@@ -18,7 +18,8 @@ class FailureCounters(Protocol):
     as from several locations, the first that is recorded.  A count ends when `ttl` has passed since
     it last changed; after that, and after it was lost, it reads as `NO_COUNT`.
 
-    Every call is atomic.  Every call can raise `UnavailableError`, and may then be made again.
+    Every call is atomic.  Every call can raise `UnavailableError`, and may then be made again;
+    while the working state is lost (`WorkingState`) `record` and `reset` do, and change nothing.
     `InvalidValueError` is raised, before anything is sent, for a `tenant_id` that is no `TenantId`.
     """
 
@@ -89,4 +90,25 @@ class FailureCounters(Protocol):
 
         Raises:
             InvalidValueError: An argument is out of its range.
+        """
+
+    @abstractmethod
+    async def seed(
+        self, tenant_id: TenantId, monitor_id: MonitorId, *, count: FailureCount, ttl: timedelta
+    ) -> bool:
+        """Store a count where there is none, also while the working state is lost.
+
+        Repeatable, and safe from many callers: the first one wins.
+
+        Args:
+            tenant_id: The monitor's owner.
+            monitor_id: What is checked.
+            count: With a watermark.
+            ttl: As for `record`, from now on.
+
+        Returns:
+            Whether the count is now the one given: seeded by this call, or by an equal earlier one.
+
+        Raises:
+            InvalidValueError: The count has no watermark, or `ttl` is out of its range.
         """

@@ -10,9 +10,12 @@ from attrs import define, frozen
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.scheduling import Grid
 
+RunKey = tuple[TenantId, MonitorId, str]
+"""Owner, monitor and location."""
+
 
 class RunState(Enum):
-    """What became of a monitor's newest claim."""
+    """What became of the newest claim."""
 
     UNCLAIMED = "unclaimed"
     CLAIMED = "claimed"
@@ -22,7 +25,7 @@ class RunState(Enum):
 
 @define(kw_only=True)
 class Run:
-    """A monitor on the schedule.
+    """A monitor on the schedule of a location.
 
     Attributes:
         grid: When it is due.
@@ -49,4 +52,4 @@ class CheckRequest:
 
     token: str
     until: datetime
-    keys: tuple[tuple[TenantId, MonitorId], ...]
+    keys: tuple[RunKey, ...]

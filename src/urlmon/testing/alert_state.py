@@ -34,6 +34,7 @@ class InMemoryAlertStateCache(AlertStateCache):
     ) -> Decision:
         require_owner(tenant_id, outcome.tenant_id)
         async with self._state.faults.call("AlertStateCache.record"):
+            self._state.require_whole("AlertStateCache.record")
             return apply_outcome(self._state, outcome, policy)
 
     async def get(self, tenant_id: TenantId, monitor_id: MonitorId) -> AlertState:
@@ -66,6 +67,7 @@ class InMemoryAlertStateCache(AlertStateCache):
         require_tenant(tenant_id)
         until = None if until is None else check_instant("until", until)
         async with self._state.faults.call("AlertStateCache.suppress"):
+            self._state.require_whole("AlertStateCache.suppress")
             state = evolve(self._read(tenant_id, monitor_id), suppressed_until=until)
             if until is not None:
                 self._withdraw_reminder(state)
@@ -78,6 +80,7 @@ class InMemoryAlertStateCache(AlertStateCache):
         require_tenant(tenant_id)
         operation = "AlertStateCache.acknowledge"
         async with self._state.faults.call(operation):
+            self._state.require_whole(operation)
             state = self._read(tenant_id, monitor_id)
             if state.open_alert is None or state.open_alert != alert_id:
                 raise NotFoundError("memory", operation, entity="alert", key=str(alert_id))
@@ -89,6 +92,7 @@ class InMemoryAlertStateCache(AlertStateCache):
     async def forget(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         require_tenant(tenant_id)
         async with self._state.faults.call("AlertStateCache.forget"):
+            self._state.require_whole("AlertStateCache.forget")
             now, state = self._state.clock.now(), self._read(tenant_id, monitor_id)
             for transition in last_words(state, tenant_id, monitor_id, now=now):
                 self._state.outbox.add(transition, now=now)

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from urlmon.domain._validators import check_instant
-from urlmon.domain.counters import NO_COUNT, FailureCount, check_count_ttl, count, reset
+from urlmon.domain.counters import (
+    NO_COUNT,
+    FailureCount,
+    check_count_ttl,
+    check_seed,
+    count,
+    reset,
+)
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import check_many
 from urlmon.ports import FailureCounters
@@ -34,6 +41,7 @@ class InMemoryFailureCounters(FailureCounters):
         scheduled_at = check_instant("scheduled_at", scheduled_at)
         check_count_ttl(ttl)
         async with self._state.faults.call("FailureCounters.record"):
+            self._state.require_whole("FailureCounters.record")
             known = self._read(tenant_id, monitor_id)
             after = count(known, scheduled_at=scheduled_at, success=success)
             if after.watermark != known.watermark:
@@ -60,10 +68,22 @@ class InMemoryFailureCounters(FailureCounters):
         until = check_instant("until", until)
         check_count_ttl(ttl)
         async with self._state.faults.call("FailureCounters.reset"):
+            self._state.require_whole("FailureCounters.reset")
             after = reset(self._read(tenant_id, monitor_id), until=until)
             if after.watermark == until:
                 self._write(tenant_id, monitor_id, after, ttl)
             return after
+
+    async def seed(
+        self, tenant_id: TenantId, monitor_id: MonitorId, *, count: FailureCount, ttl: timedelta
+    ) -> bool:
+        require_tenant(tenant_id)
+        check_seed(count)
+        check_count_ttl(ttl)
+        async with self._state.faults.call("FailureCounters.seed"):
+            if self._read(tenant_id, monitor_id).watermark is None:
+                self._write(tenant_id, monitor_id, count, ttl)
+            return self._read(tenant_id, monitor_id) == count
 
     def _read(self, tenant_id: TenantId, monitor_id: MonitorId) -> FailureCount:
         known = self._state.failure_counts.get((tenant_id, monitor_id))

@@ -18,12 +18,13 @@ from urlmon.domain.scheduling import (
     Grid,
     ScheduleBacklog,
     ScheduleEntry,
+    check_location,
     check_outcome,
 )
 from urlmon.domain.transitions import check_claim, check_delay
 from urlmon.errors import LeaseLostError
 from urlmon.ports import Schedule
-from urlmon.testing._runs import CheckRequest, Run, RunState
+from urlmon.testing._runs import CheckRequest, Run, RunKey, RunState
 from urlmon.testing.alert_state import apply_outcome
 from urlmon.testing.state import InMemoryState
 
@@ -45,10 +46,15 @@ class InMemorySchedule(Schedule):
         *,
         interval: timedelta,
         version: int,
+        locations: tuple[str, ...] = ("default",),
         at_once: bool = False,
     ) -> bool:
         entry = ScheduleEntry(
-            tenant_id=tenant_id, monitor_id=monitor_id, interval=interval, version=version
+            tenant_id=tenant_id,
+            monitor_id=monitor_id,
+            interval=interval,
+            locations=locations,
+            version=version,
         )
         async with self._state.faults.call("Schedule.upsert"):
             return self._upsert(entry, at_once=at_once)
@@ -62,18 +68,32 @@ class InMemorySchedule(Schedule):
     async def remove(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         key = require_tenant(tenant_id), monitor_id
         async with self._state.faults.call("Schedule.remove"):
-            if (run := self._state.runs.pop(key, None)) is not None:
-                self._state.unscheduled[key] = run.version
+            version, locations = self._state.scheduled.pop(key, (None, ()))
+            if version is not None:
+                self._state.unscheduled[key] = version
+            for location in locations:
+                del self._state.runs[*key, location]
 
     async def claim(
-        self, *, request_id: str, limit: int = 10, lease: timedelta = timedelta(seconds=30)
+        self,
+        *,
+        request_id: str,
+        location: str = "default",
+        limit: int = 10,
+        lease: timedelta = timedelta(seconds=30),
     ) -> tuple[ClaimedCheck, ...]:
         check_claim(request_id, limit, lease)
+        check_location(location)
         async with self._state.faults.call("Schedule.claim"):
+            self._state.require_whole("Schedule.claim")
             now, runs = self._state.clock.now(), self._state.runs
-            request = self._state.check_requests.get(request_id)
+            request = self._state.check_requests.get((location, request_id))
             if request is None or now >= request.until:
-                due = sorted((run.since, key) for key, run in runs.items() if run.since <= now)
+                due = sorted(
+                    (run.since, key)
+                    for key, run in runs.items()
+                    if key[2] == location and run.since <= now
+                )
                 keys = tuple(key for _, key in due[:limit])
                 request = CheckRequest(secrets.token_hex(16), now + lease, keys)
                 for key in keys:
@@ -82,7 +102,7 @@ class InMemorySchedule(Schedule):
                     run.attempts += 1
                     run.state, run.token = RunState.CLAIMED, request.token
                 if keys:
-                    self._state.check_requests[request_id] = request
+                    self._state.check_requests[location, request_id] = request
             held = (self._claimed(key, request.token) for key in request.keys)
             claims = [claimed for claimed in held if claimed is not None]
             return tuple(sorted(claims, key=lambda each: (each.scheduled_at, each.monitor_id)))
@@ -110,6 +130,7 @@ class InMemorySchedule(Schedule):
     ) -> Decision | None:
         check_outcome(claimed, outcome, policy)
         async with self._state.faults.call("Schedule.complete"):
+            self._state.require_whole("Schedule.complete")
             run = self._end("Schedule.complete", claimed, RunState.COMPLETED)
             if run.state is RunState.CLAIMED:
                 run.slot = run.grid.following(run.slot, now=self._state.clock.now())
@@ -125,10 +146,11 @@ class InMemorySchedule(Schedule):
             if run.state is RunState.CLAIMED:
                 run.since, run.state = self._state.clock.now() + delay, RunState.RELEASED
 
-    async def backlog(self) -> ScheduleBacklog:
+    async def backlog(self, *, location: str = "default") -> ScheduleBacklog:
+        check_location(location)
         async with self._state.faults.call("Schedule.backlog"):
-            now = self._state.clock.now()
-            since = [run.since for run in self._state.runs.values()]
+            now, runs = self._state.clock.now(), self._state.runs
+            since = [run.since for key, run in runs.items() if key[2] == location]
             return ScheduleBacklog(
                 scheduled=len(since),
                 due=sum(each <= now for each in since),
@@ -137,27 +159,36 @@ class InMemorySchedule(Schedule):
 
     def _upsert(self, entry: ScheduleEntry, *, at_once: bool) -> bool:
         """Bring an entry in; return whether its version is the one now known."""
-        now, key = self._state.clock.now(), (entry.tenant_id, entry.monitor_id)
-        grid = Grid.of(entry.monitor_id, entry.interval)
-        run = self._state.runs.get(key)
-        known = self._state.unscheduled.get(key, 0) if run is None else run.version
+        key, scheduled = (entry.tenant_id, entry.monitor_id), self._state.scheduled
+        known, locations = scheduled.get(key, (self._state.unscheduled.get(key, 0), ()))
         if entry.version < known:
             return False
+        if entry.version > known or key not in scheduled:
+            for location in set(locations) - set(entry.locations):
+                del self._state.runs[*key, location]
+            for location in entry.locations:
+                self._update((*key, location), entry, at_once=at_once)
+            scheduled[key] = entry.version, entry.locations
+        return True
+
+    def _update(self, key: RunKey, entry: ScheduleEntry, *, at_once: bool) -> None:
+        """Bring what is known at a location up to a newer version."""
+        now, grid = self._state.clock.now(), Grid.of(entry.monitor_id, entry.interval)
+        run = self._state.runs.get(key)
         if run is None:
             slot = (
                 now - timedelta(microseconds=now.microsecond % 1000) if at_once else grid.after(now)
             )
             self._state.runs[key] = Run(grid=grid, version=entry.version, slot=slot, since=slot)
-        elif entry.version > known:
-            # The slot of a monitor that is due or claimed has come: it stays.
-            if run.grid != grid and run.slot > now:
-                run.slot = run.since = grid.after(now)
-            run.grid, run.version = grid, entry.version
-        return True
+            return
+        # The slot of a monitor that is due or claimed has come: it stays.
+        if run.grid != grid and run.slot > now:
+            run.slot = run.since = grid.after(now)
+        run.grid, run.version = grid, entry.version
 
     def _run_of(self, claimed: ClaimedCheck) -> Run | None:
         """Return the run that a claim is the newest of."""
-        run = self._state.runs.get((claimed.tenant_id, claimed.monitor_id))
+        run = self._state.runs.get((claimed.tenant_id, claimed.monitor_id, claimed.location))
         return run if run is not None and run.token == claimed.token else None
 
     def _end(self, operation: str, claimed: ClaimedCheck, end: RunState) -> Run:
@@ -171,7 +202,7 @@ class InMemorySchedule(Schedule):
             raise LeaseLostError("memory", operation, name=f"monitor {claimed.monitor_id}")
         return run
 
-    def _claimed(self, key: tuple[TenantId, MonitorId], token: str) -> ClaimedCheck | None:
+    def _claimed(self, key: RunKey, token: str) -> ClaimedCheck | None:
         """Return a claim as it is now; None where it is lost."""
         run = self._state.runs.get(key)
         if run is None or run.token != token or run.state is not RunState.CLAIMED:
@@ -179,6 +210,7 @@ class InMemorySchedule(Schedule):
         return ClaimedCheck(
             tenant_id=key[0],
             monitor_id=key[1],
+            location=key[2],
             scheduled_at=run.slot,
             version=run.version,
             token=token,

@@ -13,6 +13,7 @@ from urlmon_adapters.redis.locks import RedisLocks
 from urlmon_adapters.redis.outbox import RedisTransitionOutbox
 from urlmon_adapters.redis.schedule import RedisSchedule
 from urlmon_adapters.redis.sessions import RedisSessionStore
+from urlmon_adapters.redis.working_state import RedisWorkingState
 
 __all__ = [
     "BareClients",
@@ -27,5 +28,6 @@ __all__ = [
     "RedisSchedule",
     "RedisSessionStore",
     "RedisTransitionOutbox",
+    "RedisWorkingState",
     "build_topology",
 ]

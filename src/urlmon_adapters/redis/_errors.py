@@ -7,7 +7,7 @@ from typing import Final
 
 from redis import exceptions as redis
 
-from urlmon.errors import CorruptDataError, StoreError, UnavailableError
+from urlmon.errors import STATE_LOST, CorruptDataError, StoreError, UnavailableError
 
 STORE: Final = "redis"
 
@@ -30,6 +30,7 @@ _ADVICE: Final = {
 }
 # Later the same call can succeed.
 _TRANSIENT: Final = {
+    "LOST": STATE_LOST,  # said by whole.lua
     "OOM": "the server's memory is full: raise maxmemory, or remove what does not belong there",
     "READONLY": "the server is a replica: point REDIS_URL at the master, or await the failover",
     "LOADING": "the server is still loading its data",

@@ -1,9 +1,9 @@
 """Every key of urlmon in Redis is built here.
 
 The text in braces is the hash tag: what one script touches has the same, and so lies on the same
-node of a Redis Cluster.  Alert state, outbox and schedule are spread over buckets by the monitor,
-all of a bucket under one tag; a lock has a tag of its own.  Free text is percent-encoded, so that
-two names never give one key and no name can bring a tag along.
+node of a Redis Cluster.  Alert state, outbox, schedule and counts are spread over buckets by the
+monitor, all of a bucket under one tag; a lock has a tag of its own.  Free text is percent-encoded,
+so that two names never give one key and no name can bring a tag along.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.errors import InvalidValueError
 
 BUCKETS: Final = 16
-"""Of alert state, outbox and schedule; part of the stored format, as a bucket is in its keys."""
+"""Of alert state, outbox, schedule and counts; part of the stored format, being in the keys."""
 
 
 class Keys:
@@ -44,6 +44,13 @@ class Keys:
         """
         return f"{self._alert(bucket)}:states", f"{self._alert(bucket)}:owed"
 
+    def whole(self, bucket: int) -> str:
+        """String: "whole", or the repair that goes on.  Not there: what was in the bucket is lost.
+
+        Scripts that must not begin from nothing take it as the last of their keys.
+        """
+        return f"{self._alert(bucket)}:whole"
+
     def outbox(self, bucket: int) -> tuple[str, ...]:
         """All keys of the outbox of a bucket, in the order in which the scripts take them.
 
@@ -62,20 +69,26 @@ class Keys:
         """String: the token that a transition was settled with."""
         return f"{self._alert(bucket)}:outbox:settled:{quote(transition_id, safe='')}"
 
-    def schedule(self, bucket: int) -> tuple[str, str]:
-        """The schedule of a bucket, in the order in which the scripts take it.
+    def schedule(self, bucket: int, location: str) -> tuple[str, str]:
+        """The schedule of a bucket at a location, in the order in which the scripts take it.
 
         Hash of what is known of each monitor; sorted set of them all, by when they can be claimed.
         """
-        return f"{self._schedule(bucket)}:runs", f"{self._schedule(bucket)}:queue"
+        schedule = self._schedule(bucket)
+        return f"{schedule}:runs:{location}", f"{schedule}:queue:{location}"
 
-    def checks(self, bucket: int, request_id: str) -> str:
+    def checks(self, bucket: int, location: str, request_id: str) -> str:
         """String: what a request for checks was given."""
-        return f"{self._schedule(bucket)}:request:{quote(request_id, safe='')}"
+        return f"{self._schedule(bucket)}:request:{location}:{quote(request_id, safe='')}"
 
-    def unscheduled(self, tenant_id: TenantId, monitor_id: MonitorId) -> str:
-        """String: the version of a monitor that was taken off the schedule."""
-        return f"{self._schedule(bucket_of(monitor_id))}:removed:{tenant_id}:{monitor_id}"
+    def scheduled(self, tenant_id: TenantId, monitor_id: MonitorId) -> tuple[str, str]:
+        """What is known of a monitor beyond its checks, in the order in which the scripts take it.
+
+        String: the version of the monitor that was taken off the schedule; hash of the version and
+        the locations of each monitor of its bucket.
+        """
+        schedule = self._schedule(bucket_of(monitor_id))
+        return f"{schedule}:removed:{tenant_id}:{monitor_id}", f"{schedule}:monitors"
 
     def failures(self, tenant_id: TenantId, monitor_id: MonitorId) -> str:
         """String: how many checks of a monitor failed in a row."""

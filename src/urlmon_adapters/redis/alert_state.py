@@ -47,7 +47,13 @@ class RedisAlertStateCache(AlertStateCache):
         require_owner(tenant_id, outcome.tenant_id)
         operation = "AlertStateCache.record"
         keys, arguments = recording(self._client.keys, outcome, policy)
-        reply = await self._client.run(operation, load(*_PRELUDE, "alert_record"), keys, *arguments)
+        bucket = bucket_of(outcome.monitor_id)
+        reply = await self._client.run(
+            operation,
+            load("whole", *_PRELUDE, "alert_record"),
+            (*keys, self._client.keys.whole(bucket)),
+            *arguments,
+        )
         with decoding(operation):
             return read_decision(reply)
 
@@ -92,13 +98,17 @@ class RedisAlertStateCache(AlertStateCache):
     async def _run(
         self, operation: str, tenant_id: TenantId, monitor_id: MonitorId, *arguments: str
     ) -> str:
-        """Run the script of an operation on one state; return its answer, "" for none."""
+        """Run the script of an operation on one state; return its answer, "" for none.
+
+        All but a seed are refused where the state was lost.
+        """
         require_tenant(tenant_id)
         keys, bucket = self._client.keys, bucket_of(monitor_id)
+        guard = () if operation.endswith(".seed") else ("whole",)
         reply = await self._client.run(
             operation,
-            load(*_PRELUDE, operation.replace("AlertStateCache.", "alert_")),
-            (*keys.outbox(bucket), *keys.alerts(bucket)),
+            load(*guard, *_PRELUDE, operation.replace("AlertStateCache.", "alert_")),
+            (*keys.outbox(bucket), *keys.alerts(bucket), keys.whole(bucket)),
             name_of(tenant_id, monitor_id),
             *arguments,
         )

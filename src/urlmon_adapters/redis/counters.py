@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from urlmon.domain._validators import check_instant
-from urlmon.domain.counters import NO_COUNT, FailureCount, check_count_ttl
+from urlmon.domain.counters import NO_COUNT, FailureCount, check_count_ttl, check_seed
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import check_many
 from urlmon.ports import FailureCounters
 from urlmon_adapters.redis._client import RedisClient
 from urlmon_adapters.redis._commands import Reply
+from urlmon_adapters.redis._keys import bucket_of
 from urlmon_adapters.redis._replies import decoding, items, number, text
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import from_us, to_us
@@ -57,15 +58,25 @@ class RedisFailureCounters(FailureCounters):
         ttl_us = check_count_ttl(ttl) // _MICROSECOND
         return await self._change("reset", tenant_id, monitor_id, end, ttl_us)
 
+    async def seed(
+        self, tenant_id: TenantId, monitor_id: MonitorId, *, count: FailureCount, ttl: timedelta
+    ) -> bool:
+        require_tenant(tenant_id)
+        watermark = to_us(check_seed(count))
+        ttl_us = check_count_ttl(ttl) // _MICROSECOND
+        arguments = watermark, count.failures, ttl_us
+        return await self._change("seed", tenant_id, monitor_id, *arguments) == count
+
     async def _change(
         self, what: str, tenant_id: TenantId, monitor_id: MonitorId, *arguments: int
     ) -> FailureCount:
-        """Run the script of a change on one count."""
-        operation = f"FailureCounters.{what}"
+        """Run the script of a change on one count; all but a seed only if nothing was lost."""
+        operation, keys = f"FailureCounters.{what}", self._client.keys
+        whole = () if what == "seed" else ("whole",)
         reply = await self._client.run(
             operation,
-            load("clock", "counter", f"counter_{what}"),
-            (self._client.keys.failures(tenant_id, monitor_id),),
+            load(*whole, "clock", "counter", f"counter_{what}"),
+            (keys.failures(tenant_id, monitor_id), keys.whole(bucket_of(monitor_id))),
             *arguments,
         )
         with decoding(operation):

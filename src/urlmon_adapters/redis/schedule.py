@@ -22,20 +22,24 @@ from urlmon.domain.scheduling import (
     Grid,
     ScheduleBacklog,
     ScheduleEntry,
+    check_location,
     check_outcome,
 )
 from urlmon.domain.transitions import check_claim, check_delay
 from urlmon.errors import LeaseLostError
 from urlmon.ports import Schedule
 from urlmon_adapters.redis._client import RedisClient
-from urlmon_adapters.redis._commands import Argument, Reply
+from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import STORE
-from urlmon_adapters.redis._keys import BUCKETS, Keys, bucket_of, bucket_order
+from urlmon_adapters.redis._keys import BUCKETS, bucket_of, bucket_order
 from urlmon_adapters.redis._replies import decoding, items, number, text
+from urlmon_adapters.redis._schedule_changes import Change, send_changes
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import from_us, name_of, read_decision, recording
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_RUN: Final = ("clock", "schedule", "schedule_run")
+_CLAIM: Final = ("whole", *_RUN, "schedule_request")
 
 
 class RedisSchedule(Schedule):
@@ -51,10 +55,15 @@ class RedisSchedule(Schedule):
         *,
         interval: timedelta,
         version: int,
+        locations: tuple[str, ...] = ("default",),
         at_once: bool = False,
     ) -> bool:
         entry = ScheduleEntry(
-            tenant_id=tenant_id, monitor_id=monitor_id, interval=interval, version=version
+            tenant_id=tenant_id,
+            monitor_id=monitor_id,
+            interval=interval,
+            locations=locations,
+            version=version,
         )
         (known,) = await self._upsert("Schedule.upsert", (entry,), at_once=at_once)
         return bool(known)
@@ -65,28 +74,30 @@ class RedisSchedule(Schedule):
             await self._upsert("Schedule.seed", entries, at_once=False)
 
     async def remove(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
-        keys = _removal_keys(self._client.keys, require_tenant(tenant_id), monitor_id)
-        await self._client.run(
-            "Schedule.remove",
-            load("clock", "schedule", "schedule_remove"),
-            keys,
-            name_of(tenant_id, monitor_id),
-        )
+        key = require_tenant(tenant_id), monitor_id
+        script = load("clock", "schedule", "schedule_places", "schedule_remove")
+        await send_changes(self._client, "Schedule.remove", script, [Change(*key)])
 
     async def claim(
-        self, *, request_id: str, limit: int = 10, lease: timedelta = timedelta(seconds=30)
+        self,
+        *,
+        request_id: str,
+        location: str = "default",
+        limit: int = 10,
+        lease: timedelta = timedelta(seconds=30),
     ) -> tuple[ClaimedCheck, ...]:
         check_claim(request_id, limit, lease)
+        check_location(location)
         operation, keys = "Schedule.claim", self._client.keys
         buckets = [
-            (keys.checks(bucket, request_id), *keys.schedule(bucket))
+            (keys.checks(bucket, location, request_id), *self._keys(bucket, location))
             for bucket in bucket_order(request_id)
         ]
         looks = await self._client.run_each(
             operation,
-            load("clock", "schedule", "schedule_request", "schedule_look"),
+            load(*_CLAIM, "schedule_look"),
             [(*bucket, limit) for bucket in buckets],
-            keys=3,
+            keys=4,
         )
         with decoding(operation):
             served, takes = _shares(looks, limit)
@@ -97,12 +108,12 @@ class RedisSchedule(Schedule):
         token, lease_us = secrets.token_hex(16), lease // _MICROSECOND
         grants = await self._client.run_each(
             operation,
-            load("clock", "schedule", "schedule_request", "schedule_claim"),
+            load(*_CLAIM, "schedule_claim"),
             [(*bucket, token, takes[place], lease_us) for place, bucket in enumerate(buckets)],
-            keys=3,
+            keys=4,
         )
         with decoding(operation):
-            claims = [claimed for grant in grants for claimed in _claimed(items(grant))]
+            claims = [claimed for grant in grants for claimed in _claimed(items(grant), location)]
         return tuple(sorted(claims, key=lambda each: (each.scheduled_at, each.monitor_id)))
 
     async def renew(
@@ -112,15 +123,12 @@ class RedisSchedule(Schedule):
         check_ttl(lease, field="lease")
         if not claims:
             return ()
-        operation, keys, lease_us = "Schedule.renew", self._client.keys, lease // _MICROSECOND
+        operation, lease_us = "Schedule.renew", lease // _MICROSECOND
         ends = await self._client.run_each(
             operation,
-            load("clock", "schedule", "schedule_renew"),
-            [
-                (*keys.schedule(bucket_of(each.monitor_id)), *_holder(each), lease_us)
-                for each in claims
-            ],
-            keys=2,
+            load(*_RUN, "schedule_renew"),
+            [(*self._keys_of(each), *_holder(each), lease_us) for each in claims],
+            keys=3,
         )
         with decoding(operation):
             return tuple(
@@ -137,18 +145,17 @@ class RedisSchedule(Schedule):
         policy: AlertPolicy | None = None,
     ) -> Decision | None:
         check_outcome(claimed, outcome, policy)
-        operation, keys = "Schedule.complete", self._client.keys
-        schedule = keys.schedule(bucket_of(claimed.monitor_id))
+        operation, schedule = "Schedule.complete", self._keys_of(claimed)
         if outcome is None or policy is None:
-            script = load("clock", "schedule", "schedule_complete")
+            script = load("whole", *_RUN, "schedule_complete")
             reply = await self._client.run(operation, script, schedule, *_holder(claimed))
             _require(reply != 0, operation, claimed)
             return None
         # All of these keys have the tag of the monitor's bucket.
-        states, arguments = recording(keys, outcome, policy)
+        states, arguments = recording(self._client.keys, outcome, policy)
         reply = await self._client.run(
             operation,
-            load("clock", "outbox", "alert", "schedule", "schedule_complete", "alert_record"),
+            load("whole", *_RUN, "outbox", "alert", "schedule_complete", "alert_record"),
             (*states, *schedule),
             *arguments,
             *_holder(claimed),
@@ -162,20 +169,21 @@ class RedisSchedule(Schedule):
         operation = "Schedule.release"
         reply = await self._client.run(
             operation,
-            load("clock", "schedule", "schedule_release"),
-            self._client.keys.schedule(bucket_of(claimed.monitor_id)),
+            load(*_RUN, "schedule_release"),
+            self._keys_of(claimed),
             *_holder(claimed),
             delay // _MICROSECOND,
         )
         _require(bool(reply), operation, claimed)
 
-    async def backlog(self) -> ScheduleBacklog:
+    async def backlog(self, *, location: str = "default") -> ScheduleBacklog:
+        check_location(location)
         operation = "Schedule.backlog"
         replies = await self._client.run_each(
             operation,
-            load("clock", "schedule", "schedule_count"),
-            [self._client.keys.schedule(bucket) for bucket in range(BUCKETS)],
-            keys=2,
+            load(*_RUN, "schedule_count"),
+            [self._keys(bucket, location) for bucket in range(BUCKETS)],
+            keys=3,
         )
         with decoding(operation):
             scheduled, due, lateness = zip(
@@ -189,25 +197,31 @@ class RedisSchedule(Schedule):
         self, operation: str, entries: Sequence[ScheduleEntry], *, at_once: bool
     ) -> list[Reply]:
         """Send the entries together; answer for each whether its version is the one known."""
-        keys, calls = self._client.keys, list[Sequence[Argument]]()
-        for entry in entries:
-            phase = Grid.of(entry.monitor_id, entry.interval).phase
-            calls.append(
-                (
-                    *_removal_keys(keys, entry.tenant_id, entry.monitor_id),
-                    name_of(entry.tenant_id, entry.monitor_id),
+        changes = [
+            Change(
+                entry.tenant_id,
+                entry.monitor_id,
+                arguments=(
                     entry.interval // _MICROSECOND,
-                    phase // _MICROSECOND,
+                    Grid.of(entry.monitor_id, entry.interval).phase // _MICROSECOND,
                     entry.version,
                     int(at_once),
-                )
+                    len(entry.locations),
+                ),
+                locations=entry.locations,
             )
-        script = load("clock", "schedule", "schedule_upsert")
-        return await self._client.run_each(operation, script, calls, keys=3)
+            for entry in entries
+        ]
+        script = load("clock", "schedule", "schedule_places", "schedule_upsert")
+        return await send_changes(self._client, operation, script, changes)
 
+    def _keys(self, bucket: int, location: str) -> tuple[str, str, str]:
+        """Return what `schedule_run.lua` takes."""
+        keys = self._client.keys
+        return (*keys.schedule(bucket, location), keys.whole(bucket))
 
-def _removal_keys(keys: Keys, tenant_id: TenantId, monitor_id: MonitorId) -> tuple[str, ...]:
-    return (keys.unscheduled(tenant_id, monitor_id), *keys.schedule(bucket_of(monitor_id)))
+    def _keys_of(self, claimed: ClaimedCheck) -> tuple[str, str, str]:
+        return self._keys(bucket_of(claimed.monitor_id), claimed.location)
 
 
 def _holder(claimed: ClaimedCheck) -> tuple[str, str]:
@@ -235,7 +249,7 @@ def _shares(looks: Sequence[Reply], limit: int) -> tuple[bool, Counter[int]]:
     return False, Counter(place for _, place in islice(due, limit))
 
 
-def _claimed(grant: Sequence[Reply]) -> list[ClaimedCheck]:
+def _claimed(grant: Sequence[Reply], location: str) -> list[ClaimedCheck]:
     """Read what a bucket gave: the token, then of each monitor five facts."""
     token, *rows = grant
     found = []
@@ -245,6 +259,7 @@ def _claimed(grant: Sequence[Reply]) -> list[ClaimedCheck]:
             ClaimedCheck(
                 tenant_id=TenantId(tenant_id),
                 monitor_id=MonitorId(monitor_id),
+                location=location,
                 scheduled_at=from_us(number(slot)),
                 version=number(version),
                 token=text(token),

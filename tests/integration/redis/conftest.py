@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.servers import leave_out
-from tests.fixtures.working import a_client, is_idle
+from tests.fixtures.working import a_client, declare_whole, is_idle
 
 from urlmon_adapters.servers import MissingServerError, RedisServer
 
@@ -41,6 +41,7 @@ async def admin(own_redis: RedisServer) -> AsyncIterator[Redis]:
 async def own_client(own_redis: RedisServer) -> AsyncIterator[RedisClient]:
     """A client of that Redis."""
     client = a_client(own_redis.url)
+    await declare_whole(client)
     yield client
     assert is_idle(client)
     await client.aclose()
@@ -57,6 +58,7 @@ async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
 async def proxied_client(proxy: Proxy) -> AsyncIterator[RedisClient]:
     """A client that reaches the shared Redis through the proxy."""
     client = a_client(proxy.url)
+    await declare_whole(client)
     yield client
     assert is_idle(client)
     await client.aclose()

@@ -188,6 +188,7 @@ async def test_full(own_client: RedisClient, admin: Redis) -> None:
 async def test_everything_expires(own_client: RedisClient, admin: Redis) -> None:
     """No key stays for ever; a namespace stays for as long as its longest value."""
     cache, source = in_redis(own_client).cache, Source(waits=True)
+    await admin.flushall()
     hour = timedelta(hours=1)
     for ttl in (MINUTE, hour, MINUTE):
         await cache.set(TENANT, "pages", str(ttl), value=b"value", ttl=ttl)

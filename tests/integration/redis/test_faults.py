@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from attrs import evolve
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.working import a_client, in_redis, is_idle, nodes_of
+from tests.fixtures.working import a_client, declare_whole, in_redis, is_idle, nodes_of
 from tests.fixtures.working_calls import TTL, Calls
 
 from urlmon.domain.alerting import Decision, DecisionKind
@@ -109,6 +109,7 @@ async def test_nobody_there(proxied_client: RedisClient, proxy: Proxy, name: str
 async def test_silence(proxy: Proxy, name: str) -> None:
     """A server that says nothing more is given up in time."""
     client = a_client(proxy.url, timeout_seconds=SHORT_SECONDS)
+    await declare_whole(client)
     call = await Calls(in_redis(client)).prepare(name)
     await call()
     proxy.silent = True
@@ -158,6 +159,9 @@ async def test_restart(own_client: RedisClient, own_redis: RedisServer) -> None:
         with pytest.raises(UnavailableError):
             await call()
     own_redis.start()
+    with pytest.raises(UnavailableError, match="the working state was lost"):
+        await call()
+    await declare_whole(own_client)
     assert await call() == first  # nothing was kept, and so it is decided anew
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.fixtures.working import in_redis
+from tests.fixtures.working import declare_whole, in_redis
 
 from urlmon.domain.alerting import UNKNOWN, AlertPolicy, DecisionKind
 from urlmon.domain.ids import MonitorId, TenantId
@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 HOUR: Final = timedelta(hours=1)
 TTL: Final = timedelta(seconds=30)
 POLICY: Final = AlertPolicy(failure_threshold=1)
-CLAIM: Final = ("clock", "schedule", "schedule_request", "schedule_claim")
+CLAIM: Final = (
+    "whole",
+    "clock",
+    "schedule",
+    "schedule_run",
+    "schedule_request",
+    "schedule_claim",
+)
+PLACE: Final = "default"
 _ARITHMETIC: Final = """
 local answer = {}
 for i = 2, #ARGV, 3 do
@@ -60,8 +68,7 @@ async def test_arithmetic(redis_client: RedisClient) -> None:
         cases.append((grid, moment))
         microsecond = timedelta(microseconds=1)
         arguments += [grid.interval // microsecond, grid.phase // microsecond, to_us(moment)]
-    keys = redis_client.keys.schedule(0)
-    reply = await redis_client.run("test", script, keys, *arguments)
+    reply = await redis_client.run("test", script, redis_client.keys.schedule(0, PLACE), *arguments)
     expected = [
         str(to_us(slot)).encode()
         for grid, moment in cases
@@ -99,13 +106,16 @@ async def test_late_commands_of_a_repeated_claim(redis_client: RedisClient) -> N
     """What is left of an earlier try and comes after its repeat leases nothing more."""
     working, keys = in_redis(redis_client), redis_client.keys
     await _due(working, 200)
-    buckets = [(keys.checks(each, "r"), *keys.schedule(each)) for each in bucket_order("r")]
+    buckets = [
+        (keys.checks(each, PLACE, "r"), *keys.schedule(each, PLACE), keys.whole(each))
+        for each in bucket_order("r")
+    ]
     calls = [(*bucket, "first", 2, TTL // timedelta(microseconds=1)) for bucket in buckets]
-    await redis_client.run_each("test", load(*CLAIM), calls[:5], keys=3)
+    await redis_client.run_each("test", load(*CLAIM), calls[:5], keys=4)
     claims = await working.schedule.claim(request_id="r", limit=32, lease=TTL)
     assert len(claims) == 10
     assert {each.token for each in claims} == {"first"}
-    await redis_client.run_each("test", load(*CLAIM), calls, keys=3)
+    await redis_client.run_each("test", load(*CLAIM), calls, keys=4)
     assert (await working.schedule.backlog()).due == 190
     assert await working.schedule.claim(request_id="r", limit=32, lease=TTL) == claims
 
@@ -147,7 +157,7 @@ async def test_full_server(own_client: RedisClient, admin: Redis) -> None:
 
 
 async def test_all_lost(own_client: RedisClient, admin: Redis) -> None:
-    """After everything was lost claims are lost, and a seeded schedule has the same slots."""
+    """After everything was lost so are claims, and a repaired schedule has the same slots."""
     working = in_redis(own_client)
     entries = [
         ScheduleEntry(
@@ -162,9 +172,12 @@ async def test_all_lost(own_client: RedisClient, admin: Redis) -> None:
     backlog = await working.schedule.backlog()
     assert (backlog.scheduled, backlog.due) == (0, 0)
     assert await working.schedule.renew(before, lease=TTL) == ()
-    with pytest.raises(LeaseLostError):
+    with pytest.raises(UnavailableError, match="the working state was lost"):
         await working.schedule.complete(before[0])
     await working.schedule.seed(entries)
+    await declare_whole(own_client)
+    with pytest.raises(LeaseLostError):
+        await working.schedule.complete(before[0])
     await working.advance(HOUR)
     after = await working.schedule.claim(request_id="after", limit=100)
     assert [each.scheduled_at - HOUR for each in after] == [each.scheduled_at for each in before]
@@ -176,7 +189,7 @@ async def test_foreign_data(redis_client: RedisClient, damage: str) -> None:
     working, keys = in_redis(redis_client), redis_client.keys
     (key,) = await _due(working, 1)
     (claimed,) = await working.schedule.claim(request_id="r")
-    runs, _ = keys.schedule(bucket_of(key[1]))
+    runs, _ = keys.schedule(bucket_of(key[1]), PLACE)
     await redis_client.read("test", ("HSET", runs, f"{key[0]}:{key[1]}", damage))
     for call in (
         working.schedule.complete(claimed),
@@ -192,12 +205,68 @@ async def test_foreign_data(redis_client: RedisClient, damage: str) -> None:
 async def test_foreign_keys(redis_client: RedisClient) -> None:
     """A key of another type is the same error."""
     working, keys = in_redis(redis_client), redis_client.keys
-    _, queue = keys.schedule(0)
+    _, queue = keys.schedule(0, PLACE)
     await redis_client.read("test", ("SET", queue, "text"))
     with pytest.raises(CorruptDataError):
         await working.schedule.backlog()
     with pytest.raises(CorruptDataError):
         await working.schedule.claim(request_id="r")
+
+
+@pytest.mark.parametrize("damage", ["text", "x default", ""])
+async def test_foreign_monitors(redis_client: RedisClient, damage: str) -> None:
+    """What stands for a monitor and is not urlmon's is the same error."""
+    working = in_redis(redis_client)
+    (key,) = await _due(working, 1)
+    _, monitors = redis_client.keys.scheduled(*key)
+    await redis_client.read("test", ("HSET", monitors, f"{key[0]}:{key[1]}", damage))
+    for call in (
+        working.schedule.upsert(*key, interval=HOUR, version=2),
+        working.schedule.remove(*key),
+    ):
+        with pytest.raises(CorruptDataError):
+            await call
+
+
+async def test_what_a_location_lost(redis_client: RedisClient) -> None:
+    """A location that lost its checks, and nothing else, is given them back by a seed."""
+    working, keys = in_redis(redis_client), redis_client.keys
+    (key,) = await _due(working, 1)
+    entry = ScheduleEntry(
+        tenant_id=key[0], monitor_id=key[1], interval=HOUR, locations=("a", "b"), version=2
+    )
+    await working.schedule.seed([entry])
+    await redis_client.read("test", ("DEL", *keys.schedule(bucket_of(key[1]), "a")))
+    assert (await working.schedule.backlog(location="a")).scheduled == 0
+    for _ in range(2):
+        await working.schedule.seed([entry])
+        for place in ("a", "b"):
+            assert (await working.schedule.backlog(location=place)).scheduled == 1
+    other = entry.locations[:1]
+    assert await working.schedule.upsert(*key, interval=HOUR, locations=other, version=2)
+    assert (await working.schedule.backlog(location="b")).scheduled == 1
+
+
+async def test_lost_bucket(redis_client: RedisClient) -> None:
+    """Where one bucket was lost, as with a node of a cluster, the others go on."""
+    working, keys = in_redis(redis_client), redis_client.keys
+    (lost, *others) = sorted(await _due(working, 40), key=lambda key: bucket_of(key[1]))
+    bucket = bucket_of(lost[1])
+    await redis_client.read("test", ("DEL", keys.whole(bucket)))
+    assert not await working.working_state.is_whole()
+    with pytest.raises(UnavailableError, match="the working state was lost"):
+        await working.schedule.claim(request_id="r")
+    policy, whole = POLICY, [key for key in others if bucket_of(key[1]) != bucket]
+    assert whole
+    for key in whole:
+        outcome = an_outcome(*key, scheduled_at=datetime.now(UTC))
+        assert await working.alert_state.record(key[0], outcome, policy=policy)
+    outcome = an_outcome(*lost, scheduled_at=datetime.now(UTC))
+    with pytest.raises(UnavailableError, match="the working state was lost"):
+        await working.alert_state.record(lost[0], outcome, policy=policy)
+    assert await working.working_state.begin_repair("a")
+    assert await working.working_state.finish_repair("a")
+    assert len(await working.schedule.claim(request_id="r", limit=100)) == 40
 
 
 async def test_many_workers(redis_client: RedisClient) -> None:

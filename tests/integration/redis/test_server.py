@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.fixtures.working import a_client, in_redis
+from tests.fixtures.working import a_client, declare_whole, in_redis
 from tests.fixtures.working_calls import TTL, Calls
 
 from urlmon.domain.alerting import UNKNOWN, Decision
@@ -38,7 +38,7 @@ async def test_scripts_lost(own_client: RedisClient, admin: Redis) -> None:
 
 
 async def test_all_lost(own_client: RedisClient, admin: Redis) -> None:
-    """After everything was lost monitors are unknown, and the fence has not gone back."""
+    """After everything was lost monitors are unknown until a repair, and no fence went back."""
     working = in_redis(own_client)
     calls = Calls(working)
     first = await (await calls.prepare(RECORD))()
@@ -48,9 +48,15 @@ async def test_all_lost(own_client: RedisClient, admin: Redis) -> None:
     lease = await working.locks.acquire("job", ttl=TTL)
     assert lease is not None
     await admin.flushall()
+    assert not await working.working_state.is_whole()
     assert await working.alert_state.get(*key) == UNKNOWN
     assert await working.outbox.backlog() == 0
     await working.outbox.settle(claimed)
+    call = await calls.prepare(RECORD)
+    with pytest.raises(UnavailableError, match="the working state was lost"):
+        await call()
+    await declare_whole(own_client)
+    assert isinstance(await call(), Decision)
     after = await working.locks.acquire("job", ttl=TTL)
     assert after is not None
     assert after.fence > lease.fence
@@ -160,12 +166,14 @@ async def test_no_such_database(own_redis: RedisServer) -> None:
     await client.aclose()
 
 
-async def test_too_many_clients(own_client: RedisClient, admin: Redis) -> None:
+async def test_too_many_clients(own_redis: RedisServer, admin: Redis) -> None:
     """A server with all the clients that it wants is unavailable."""
+    client = a_client(own_redis.url)
     await admin.config_set("maxclients", "1")
     with pytest.raises(UnavailableError, match="maxclients") as caught:
-        await own_client.run_each("test", load("cache_delete"), [()], keys=0)
+        await client.run_each("test", load("cache_delete"), [()], keys=0)
     assert not caught.value.maybe_applied
+    await client.aclose()
 
 
 async def test_foreign_data(own_client: RedisClient, admin: Redis) -> None:

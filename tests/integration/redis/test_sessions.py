@@ -33,6 +33,7 @@ async def create(sessions: SessionStore, login: Login) -> None:
 async def test_tokens_are_not_kept(own_client: RedisClient, admin: Redis) -> None:
     """Nothing that Redis has lets anybody in: of a token there is only the digest."""
     sessions = in_redis(own_client).sessions
+    await admin.flushall()
     login = await sessions.begin(*USER)
     await create(sessions, login)
     (key,) = await admin.keys("*")

@@ -19,15 +19,18 @@ DAY: Final = timedelta(hours=24)
 
 
 class Requests:
-    """Claims with a new request id each."""
+    """Claims at a location, with a new request id each."""
 
-    def __init__(self, working: WorkingStores) -> None:
+    def __init__(self, working: WorkingStores, location: str = "default") -> None:
         self._schedule = working.schedule
+        self._location = location
         self._number = 0
 
     async def claim(self, limit: int = 100) -> tuple[ClaimedCheck, ...]:
         self._number += 1
-        return await self._schedule.claim(request_id=f"r{self._number}", limit=limit, lease=LEASE)
+        return await self._schedule.claim(
+            request_id=f"r{self._number}", location=self._location, limit=limit, lease=LEASE
+        )
 
     async def one(self) -> ClaimedCheck:
         """Claim the only check that is due."""
@@ -53,7 +56,9 @@ class Scheduled:
     first: datetime
 
     @classmethod
-    async def hourly(cls, working: WorkingStores) -> Scheduled:
+    async def hourly(
+        cls, working: WorkingStores, *, locations: tuple[str, ...] = ("default",)
+    ) -> Scheduled:
         """Schedule one that is checked every hour."""
         now = await now_of(working)
         while True:
@@ -63,15 +68,20 @@ class Scheduled:
             if near and MINUTE / 3 <= (first - now) % MINUTE <= MINUTE * 2 / 3:
                 break
         scheduled = cls(working=working, key=key, first=first)
-        assert await scheduled.upsert(1)
+        assert await scheduled.upsert(1, locations=locations)
         return scheduled
 
     async def upsert(
-        self, version: int, *, interval: timedelta = HOUR, at_once: bool = False
+        self,
+        version: int,
+        *,
+        interval: timedelta = HOUR,
+        locations: tuple[str, ...] = ("default",),
+        at_once: bool = False,
     ) -> bool:
         """Bring its version in."""
         return await self.working.schedule.upsert(
-            *self.key, interval=interval, version=version, at_once=at_once
+            *self.key, interval=interval, version=version, locations=locations, at_once=at_once
         )
 
 

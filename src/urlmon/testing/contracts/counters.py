@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
+from attrs import evolve
+
 from urlmon.domain.counters import NO_COUNT, FailureCount, count_ttl
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.errors import InvalidValueError
@@ -118,6 +120,31 @@ class FailureCountersContract:
         assert (await counter.fail(2)).failures == 0
         assert (await counter.fail(4)).failures == 1
 
+    async def test_seed(self, working: WorkingStores) -> None:
+        """A count is seeded where there is none, and counted on; one that is there stays."""
+        counter, seeded = Counter(working), FailureCount(failures=5, watermark=at(3))
+        for _ in range(2):
+            assert await counter.counters.seed(*counter.key, count=seeded, ttl=TTL)
+            assert await counter.counters.get(*counter.key) == seeded
+        other = evolve(seeded, failures=6)
+        assert not await counter.counters.seed(*counter.key, count=other, ttl=TTL)
+        assert (await counter.fail(3)).failures == 5
+        assert (await counter.fail(4)).failures == 6
+        assert not await counter.counters.seed(*counter.key, count=seeded, ttl=TTL)
+        await working.advance(TTL)
+        assert await counter.counters.seed(*counter.key, count=seeded, ttl=2 * SECOND)
+        await working.advance(SECOND)
+        assert await counter.counters.get(*counter.key) == seeded
+        await working.advance(SECOND)
+        assert await counter.counters.get(*counter.key) == NO_COUNT
+        for count in (
+            FailureCount(watermark=EARLIEST),
+            FailureCount(failures=2**31 - 1, watermark=LATEST),
+        ):
+            counter = Counter(working)
+            assert await counter.counters.seed(*counter.key, count=count, ttl=TTL)
+            assert await counter.counters.get(*counter.key) == count
+
     async def test_end(self, working: WorkingStores) -> None:
         """A count ends when its time has passed since it last changed."""
         counter = Counter(working)
@@ -180,6 +207,7 @@ class FailureCountersContract:
     async def test_arguments(self, working: WorkingStores) -> None:
         """Arguments at their limits are taken, those beyond are refused by name."""
         counter, naive = Counter(working), NOON.replace(tzinfo=None)
+        zero = FailureCount(watermark=NOON)
         for ttl in (SECOND, timedelta(days=30)):
             await Counter(working).fail(0, ttl=ttl)
             await Counter(working).reset(0, ttl=ttl)
@@ -189,6 +217,11 @@ class FailureCountersContract:
             ("until", counter.counters.reset(*counter.key, until=naive, ttl=TTL)),
             *(("ttl", counter.fail(0, ttl=ttl)) for ttl in (*wrong, timedelta(days=31))),
             *(("ttl", counter.reset(0, ttl=ttl)) for ttl in (*wrong, timedelta(days=31))),
+            *(
+                ("ttl", counter.counters.seed(*counter.key, count=zero, ttl=ttl))
+                for ttl in (*wrong, timedelta(days=31))
+            ),
+            ("count", counter.counters.seed(*counter.key, count=NO_COUNT, ttl=TTL)),
         ]
         for name, call in refused:
             error = await refusal_of(call)
@@ -205,15 +238,19 @@ class FailureCountersContract:
         assert await counter.counters.get_many(stranger, [theirs[1]]) == {theirs[1]: NO_COUNT}
         await counter.counters.record(*theirs, scheduled_at=at(9), success=True, ttl=TTL)
         await counter.counters.reset(*theirs, until=at(10), ttl=TTL)
+        others = FailureCount(failures=7, watermark=at(10))
+        assert not await counter.counters.seed(*counter.key, count=others, ttl=TTL)
         assert await counter.counters.get(*counter.key) == count
 
     async def test_nil_tenant(self, working: WorkingStores) -> None:
         """The nil tenant is refused by every method."""
         counters, monitor_id = working.counters, MonitorId.new()
+        seeded = FailureCount(watermark=NOON)
         await assert_nil_refused(
             lambda nil: counters.record(nil, monitor_id, scheduled_at=NOON, success=False, ttl=TTL),
             lambda nil: counters.get(nil, monitor_id),
             lambda nil: counters.get_many(nil, [monitor_id]),
             lambda nil: counters.get_many(nil, []),
             lambda nil: counters.reset(nil, monitor_id, until=NOON, ttl=TTL),
+            lambda nil: counters.seed(nil, monitor_id, count=seeded, ttl=TTL),
         )

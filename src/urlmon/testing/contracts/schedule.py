@@ -23,13 +23,14 @@ from urlmon.testing.contracts._checks import (
     now_of,
 )
 from urlmon.testing.contracts._schedule_claim import ClaimingChecksContract
+from urlmon.testing.contracts._schedule_places import SchedulingPlacesContract
 from urlmon.testing.contracts._schedule_record import RecordingChecksContract
 from urlmon.testing.contracts.isolation import assert_nil_refused, refusal_of
 from urlmon.testing.contracts.stores import WorkingStores
 from urlmon.testing.contracts.texts import IMPOSSIBLE_TEXTS
 
 
-class ScheduleContract(ClaimingChecksContract, RecordingChecksContract):
+class ScheduleContract(ClaimingChecksContract, RecordingChecksContract, SchedulingPlacesContract):
     """What every `Schedule` must hold."""
 
     async def test_once_an_interval(self, working: WorkingStores) -> None:

@@ -25,6 +25,7 @@ from urlmon.ports import (
     SessionStore,
     TenantRepo,
     TransitionOutbox,
+    WorkingState,
 )
 
 
@@ -54,10 +55,10 @@ class ResultStores:
 
 @frozen(kw_only=True)
 class WorkingStores:
-    """The working state; a contract gets it from the fixture `working`, empty.
+    """The working state; a contract gets it from the fixture `working`, empty and whole.
 
-    `advance` pushes the store's clock on, for deadlines that the store decides.  `cache_elsewhere`
-    is the cache as another process has it.
+    `advance` pushes the store's clock on, for deadlines that the store decides.  `lose` makes the
+    store lose everything that it has.  `cache_elsewhere` is the cache as another process has it.
     """
 
     alert_state: AlertStateCache
@@ -69,4 +70,6 @@ class WorkingStores:
     counters: FailureCounters
     sessions: SessionStore
     deny_list: DenyList
+    working_state: WorkingState
     advance: Callable[[timedelta], Awaitable[None]]
+    lose: Callable[[], Awaitable[None]]

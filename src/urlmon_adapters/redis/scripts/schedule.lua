@@ -1,13 +1,10 @@
 -- The schedule of a bucket: the rules are those of urlmon.domain.scheduling.Grid.
--- The last two of KEYS are what `Keys.schedule` returns; needs clock.lua.
+-- Needs clock.lua.  What `Keys.schedule` returns, of a location:
 --   runs   monitor -> "<interval> <phase> <version> <slot> <attempts> <state> <newest token>"
 --   queue  monitors by the time at which they can be claimed
 -- A monitor is "<tenant>:<id>".  The slot is when it is due, or, while it is claimed, was; its state
 -- is waiting, claimed, completed or released.  The last two tell a repeat that its work is done.
-local RUNS, QUEUE = KEYS[#KEYS - 1], KEYS[#KEYS]
-
-local function read_run(monitor)
-  local row = redis.call("HGET", RUNS, monitor)
+local function parse_run(row)
   if not row then return nil end
   local interval, phase, version, slot, attempts, state, token =
     row:match("^(%d+) (%d+) (%d+) (%d+) (%d+) (%l+) (%S+)$")
@@ -23,12 +20,9 @@ local function read_run(monitor)
   }
 end
 
-local function write_run(monitor, run)
-  local row = {
-    text(run.interval), text(run.phase), text(run.version), text(run.slot), run.attempts,
-    run.state, run.token,
-  }
-  redis.call("HSET", RUNS, monitor, table.concat(row, " "))
+local function format_run(run)
+  return string.format("%.0f %.0f %.0f %.0f %d %s %s", run.interval, run.phase, run.version,
+    run.slot, run.attempts, run.state, run.token)
 end
 
 local function at_or_before(run, moment)

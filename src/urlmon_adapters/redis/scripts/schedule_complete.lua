@@ -1,7 +1,7 @@
 -- Put a monitor's next run on its grid; answer 0 if the claim is lost.
 -- Otherwise go on: alert_record.lua may follow, to do both or nothing.
--- The last two of KEYS: schedule.lua's.  The last two of ARGV: the monitor, the token.
--- Needs clock.lua and schedule.lua.
+-- The last three of KEYS: schedule_run.lua's.  The last two of ARGV: the monitor, the token.
+-- Needs whole.lua, clock.lua and schedule_run.lua.
 do
   local checked, token = ARGV[#ARGV - 1], ARGV[#ARGV]
   local run = read_run(checked)
@@ -9,8 +9,7 @@ do
   if run.state == "claimed" then
     run.slot = math.max(after(run, run.slot), at_or_before(run, now))
     run.attempts, run.state = 0, "completed"
-    write_run(checked, run)
-    redis.call("ZADD", QUEUE, text(run.slot), checked)
+    write_run(checked, run, run.slot)
   elseif run.state ~= "completed" then
     return 0
   end

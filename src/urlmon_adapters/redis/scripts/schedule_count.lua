@@ -1,6 +1,6 @@
 -- Answer how many monitors there are, how many can be claimed, and for how many microseconds one of
 -- them could have been, at most.
--- KEYS: schedule.lua's.  ARGV: the offset.  Needs clock.lua and schedule.lua.
+-- KEYS: schedule_run.lua's.  ARGV: the offset.  Needs clock.lua and schedule_run.lua.
 local first = redis.call("ZRANGE", QUEUE, 0, 0, "WITHSCORES")
 return {
   redis.call("ZCARD", QUEUE),

@@ -1,12 +1,14 @@
 -- Take a monitor off the schedule, and remember the version, so that no older one brings it back.
--- KEYS: the version that was removed, schedule.lua's.  ARGV: the offset, the monitor.
--- Needs clock.lua and schedule.lua.
-local monitor = ARGV[2]
+-- Answer 1; where it has locations whose keys were not passed, answer these and do nothing.
+-- KEYS: schedule_places.lua's.  ARGV: the offset, the monitor, the locations.
+-- Needs clock.lua, schedule.lua and schedule_places.lua.
 local DAY = 86400000
 
-local run = read_run(monitor)
-if run then
-  redis.call("SET", KEYS[1], text(run.version), "PX", 2 * DAY)
-  redis.call("HDEL", RUNS, monitor)
-  redis.call("ZREM", QUEUE, monitor)
-end
+local version, locations = read_monitor()
+if not version then return 1 end
+local missing = not_passed(locations)
+if #missing > 0 then return missing end
+redis.call("SET", REMOVED, text(version), "PX", 2 * DAY)
+for _, location in ipairs(locations) do take_off(location) end
+redis.call("HDEL", MONITORS, monitor)
+return 1

@@ -1,6 +1,6 @@
 -- Put the end of a lease off; answer it, or 0 if the claim is lost.
--- KEYS: schedule.lua's.  ARGV: the offset, the monitor, the token, the lease in microseconds.
--- Needs clock.lua and schedule.lua.
+-- KEYS: schedule_run.lua's.  ARGV: the offset, the monitor, the token, the lease in microseconds.
+-- Needs clock.lua and schedule_run.lua.
 local monitor, token, lease = ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 local run = read_run(monitor)

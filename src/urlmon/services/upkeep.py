@@ -1,0 +1,208 @@
+"""Keeps the working state in step with the record, and repairs it when it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+from urlmon.domain.directory import MonitorChange
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.monitors import Monitor
+from urlmon.errors import NotFoundError
+from urlmon.ports import Locks, MonitorDirectory, Schedule, WorkingState
+from urlmon.services.seeding import Seeding, together
+
+_LOCK: Final = "urlmon: upkeep of the working state"
+_TTL: Final = timedelta(seconds=10)
+_PAGE: Final = 1_000
+_HELD: Final = 20_000
+"""Monitors that are kept in memory to be restored tenant by tenant."""
+_TENANTS_AT_ONCE: Final = 4
+_LOOK_SECONDS: Final = 2.0
+_WAIT_SECONDS: Final = 0.05
+_LOOKS_BETWEEN_COMPARISONS: Final = 1_800
+
+_log = logging.getLogger("urlmon.upkeep")
+
+
+class Upkeep:
+    """What one process of all does for the working state; any number of them may try."""
+
+    def __init__(
+        self,
+        *,
+        working_state: WorkingState,
+        directory: MonitorDirectory,
+        schedule: Schedule,
+        seeding: Seeding,
+        locks: Locks,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """Keep the ports.
+
+        Args:
+            working_state: Knows what was lost.
+            directory: What is to be checked, of all tenants.
+            schedule: What is kept in step with the directory.
+            seeding: Restores what was lost.
+            locks: Let one of many do it.
+            pause: Waits for so many seconds.
+        """
+        self._working_state = working_state
+        self._directory = directory
+        self._schedule = schedule
+        self._seeding = seeding
+        self._locks = locks
+        self._pause = pause
+
+    async def lead(self) -> None:
+        """Look after the working state until cancelled; return at once where another does.
+
+        Every two seconds it repairs what was lost and takes over what changed in the directory;
+        every hour it compares the schedule with all of the directory.
+
+        Raises:
+            LeaseLostError: Another may have taken over.
+            UnavailableError: A store did not answer; call again later.
+        """
+        async with self._locks.hold(_LOCK, ttl=_TTL) as lease:
+            if lease is None:
+                return
+            while True:
+                cursor = await self.compare(after_loss=await self._repair())
+                for _ in range(_LOOKS_BETWEEN_COMPARISONS):
+                    await self._pause(_LOOK_SECONDS)
+                    if not await self._working_state.is_whole():
+                        break
+                    cursor = await self.follow(cursor)
+
+    async def repair(self) -> None:
+        """Return once the working state is whole: repair it, or wait for who does.
+
+        Raises:
+            LeaseLostError: Another may have taken over.
+            UnavailableError: A store did not answer; call again later.
+        """
+        while not await self._working_state.is_whole():
+            async with self._locks.hold(_LOCK, ttl=_TTL) as lease:
+                if lease is not None:
+                    await self.compare(after_loss=await self._repair())
+                    return
+            await self._pause(_WAIT_SECONDS)
+
+    async def until_whole(self, *, wait: timedelta) -> bool:
+        """Wait for who repairs the working state, but not for longer than so; say whether it is.
+
+        Raises:
+            UnavailableError: The store did not answer; call again later.
+        """
+        for _ in range(round(wait.total_seconds() / _WAIT_SECONDS)):
+            if await self._working_state.is_whole():
+                return True
+            await self._pause(_WAIT_SECONDS)
+        return await self._working_state.is_whole()
+
+    async def compare(self, *, after_loss: bool = False) -> str | None:
+        """Compare the schedule with all of the directory: what is missing is added, and so on.
+
+        Args:
+            after_loss: Whether monitors that are not active may have lost the state of an open
+                alert, which they need when they are active again.
+
+        Returns:
+            From where `follow` goes on.
+
+        Raises:
+            UnavailableError: A store did not answer; call again later.
+        """
+        return await self.follow(None, after_loss=after_loss)
+
+    async def follow(self, cursor: str | None, *, after_loss: bool = False) -> str | None:
+        """Take over into the schedule what changed in the directory since a cursor.
+
+        Raises:
+            InvalidValueError: The directory is not the one that the cursor is from.
+            UnavailableError: A store did not answer; call again later.
+        """
+        while True:
+            page = await self._directory.changes(cursor=cursor, limit=_PAGE)
+            cursor = page.next_cursor
+            await self._take_over(page.items, after_loss=after_loss)
+            if len(page.items) < _PAGE:
+                return cursor
+
+    async def _take_over(self, changes: Sequence[MonitorChange], *, after_loss: bool) -> None:
+        await self._seeding.schedule([each.monitor for each in changes if each.monitor is not None])
+        idle = [each for each in changes if each.monitor is None]
+        await together(self._schedule.remove(each.tenant_id, each.monitor_id) for each in idle)
+        if after_loss:
+            owners = defaultdict[TenantId, list[MonitorId]](list)
+            for each in idle:
+                owners[each.tenant_id].append(each.monitor_id)
+            for tenant_id, monitor_ids in owners.items():
+                opened = await self._seeding.with_open_alerts(tenant_id, monitor_ids)
+                await together(self._restore_idle(tenant_id, each) for each in opened)
+
+    async def _restore_idle(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        """Restore a monitor that has an open alert and is not active."""
+        try:
+            monitor = await self._directory.get(tenant_id, monitor_id)
+        except NotFoundError:  # removed meanwhile
+            return
+        await self._seeding.restore(tenant_id, [monitor])
+
+    async def _repair(self) -> bool:
+        """Seed all that was lost, and declare it whole; say whether something was."""
+        lost, whole = False, False
+        while not whole:
+            repair_id = uuid4().hex
+            if not await self._working_state.begin_repair(repair_id):
+                return lost
+            lost = True
+            _log.warning("the working state is not there, and is rebuilt from the record")
+            seeded = await self._seed_all()
+            whole = await self._working_state.finish_repair(repair_id)
+            _log.warning("the working state of %d monitors was rebuilt: whole=%s", seeded, whole)
+        return lost
+
+    async def _seed_all(self) -> int:
+        """Seed every active monitor; return how many there are."""
+        seeded, held = 0, 0
+        owners = defaultdict[TenantId, list[Monitor]](list)
+        async for monitors in self._active():
+            await self._seeding.schedule(monitors)
+            for monitor in monitors:
+                owners[monitor.tenant_id].append(monitor)
+            seeded, held = seeded + len(monitors), held + len(monitors)
+            if held >= _HELD:
+                await self._restore(owners)
+                owners.clear()
+                held = 0
+                _log.info("rebuilding the working state: %d monitors so far", seeded)
+        await self._restore(owners)
+        return seeded
+
+    async def _restore(self, owners: dict[TenantId, list[Monitor]]) -> None:
+        await together(
+            (
+                self._seeding.restore(tenant_id, monitors[first : first + _PAGE])
+                for tenant_id, monitors in owners.items()
+                for first in range(0, len(monitors), _PAGE)
+            ),
+            at_once=_TENANTS_AT_ONCE,
+        )
+
+    async def _active(self) -> AsyncIterator[Sequence[Monitor]]:
+        """Read the active monitors, page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self._directory.list_active(cursor=cursor, limit=_PAGE)
+            yield page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
