@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from urlmon.domain.alert_policy import AlertPolicy, FlapMarks
@@ -22,6 +23,8 @@ from urlmon_adapters.redis._replies import items, text
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NOTHING: Final = "-"
+# Policies come with every outcome, and the newest transition with every state: as often the same.
+_REMEMBERED: Final = 4_096
 _T = TypeVar("_T")
 
 
@@ -98,6 +101,7 @@ def decode_state(row: str) -> AlertState:
     )
 
 
+@lru_cache(_REMEMBERED)
 def decode_transition(item: str) -> Transition:
     """Read a transition."""
     name, alert_id, kind, number, rule, at, location, cause = item.split(" ", 7)
@@ -156,6 +160,7 @@ def _encode_transition(transition: Transition) -> str:
     return " ".join(map(str, fields))
 
 
+@lru_cache(_REMEMBERED)
 def _encode_policy(policy: AlertPolicy) -> str:
     marks, interval = policy.flapping, policy.reminder_interval
     fields = (
@@ -174,6 +179,7 @@ def _encode_policy(policy: AlertPolicy) -> str:
     return " ".join(map(str, fields))
 
 
+@lru_cache(_REMEMBERED)
 def _decode_policy(row: str) -> AlertPolicy:
     version, failures, recoveries, quorum, _, low, high, interval, rule, names = row.split(" ")
     return AlertPolicy(
