@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from tests.fixtures.working import a_client, declare_whole, in_redis
-from tests.fixtures.working_calls import TTL, Calls
+from tests.fixtures.working_calls import POLICY, TTL, Calls
 
-from urlmon.domain.alerting import UNKNOWN, Decision
+from urlmon.domain.alert_state import UNKNOWN
+from urlmon.domain.alerting import Decision
+from urlmon.domain.restoring import restored
 from urlmon.errors import CorruptDataError, StoreError, UnavailableError
+from urlmon.testing.builders import an_alert, an_outcome
 from urlmon_adapters.redis._keys import bucket_of
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import name_of
@@ -60,6 +63,26 @@ async def test_all_lost(own_client: RedisClient, admin: Redis) -> None:
     after = await working.locks.acquire("job", ttl=TTL)
     assert after is not None
     assert after.fence > lease.fence
+
+
+async def test_an_alert_ends_though_all_was_lost(own_client: RedisClient, admin: Redis) -> None:
+    """An alert that was handed over before everything was lost has its end handed over after."""
+    working = in_redis(own_client)
+    calls = Calls(working)
+    await (await calls.prepare(RECORD))()
+    (claimed,) = await working.outbox.claim(request_id="before")
+    await working.outbox.settle(claimed)
+    begin = claimed.transition
+    await admin.flushall()
+    alert = an_alert(*calls.key, id=begin.alert_id, cause=begin.cause, opened_at=begin.at)
+    state = restored(POLICY, alert, [an_outcome(*calls.key, scheduled_at=begin.at)])
+    assert await working.alert_state.seed(*calls.key, state=state)
+    await declare_whole(own_client)
+    assert await working.outbox.claim(request_id="seeded") == ()
+    success = an_outcome(*calls.key, scheduled_at=begin.at + TTL, success=True)
+    await working.alert_state.record(calls.key[0], success, policy=POLICY)
+    (claimed,) = await working.outbox.claim(request_id="after")
+    assert claimed.transition.id == f"{alert.id}:resolved"
 
 
 async def test_fence_outruns_the_clock(own_client: RedisClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from attrs import evolve
@@ -88,6 +89,17 @@ class OwedContract:
         assert transitions_of(await reminded.requests.claim()) == [resolved]
         await working.advance(3 * HOUR)
         assert transitions_of(await reminded.requests.claim()) == [resolved]
+
+    async def test_repeated_claim_of_a_reminder(self, working: WorkingStores) -> None:
+        """The request that made a reminder gets it again, and makes no other."""
+        reminded = await Reminded.down(working)
+        await working.advance(HOUR + MINUTE)
+        again = partial(working.outbox.claim, request_id="again", lease=3 * HOUR)
+        first = await again()
+        assert [each.transition.number for each in first] == [1]
+        await working.advance(HOUR + MINUTE)
+        assert await again() == first
+        assert await reminded.requests.claim() == ()
 
     async def test_reminders_wait_for_the_trigger(self, working: WorkingStores) -> None:
         """While the trigger is not settled none is made, and then one period later."""
