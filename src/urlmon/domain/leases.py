@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import floor
 
 from attrs import field, frozen
 
@@ -32,6 +33,14 @@ class Lease:
     token: str = field(repr=False)
     fence: int
     expires_at: float
+
+
+def remaining(lease: Lease, monotonic: float) -> timedelta:
+    """Return for how long a lease lasts yet when its clock shows `monotonic`; zero when it is over.
+
+    Rounded down to microseconds, so that it is never said to last longer than it does.
+    """
+    return timedelta(microseconds=max(0, floor((lease.expires_at - monotonic) * 1_000_000)))
 
 
 def check_lock_name(name: object) -> str:

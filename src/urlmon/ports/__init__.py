@@ -83,6 +83,7 @@ CROSS_TENANT = frozenset(
         "Locks.acquire",
         "Locks.hold",
         "Locks.release",
+        "Locks.remaining",
         "Locks.renew",
         # What one process has waiting, of whatever tenants.
         "Spool.close",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -57,14 +58,35 @@ class Locks(Protocol):
         """Give the name back, if this lease still holds it.  Repeatable."""
 
     @abstractmethod
+    def remaining(self, lease: Lease) -> timedelta:
+        """Return for how long a lease surely lasts yet, by the local clock; zero when it is over.
+
+        It is counted from before the lease was asked for, or renewed, and asks no store: a lease
+        that was released, or lost with the data of the store, looks as if it lasted.
+        """
+
+    @abstractmethod
     def hold(
-        self, name: str, *, ttl: timedelta, wait: timedelta = timedelta(0)
+        self,
+        name: str,
+        *,
+        ttl: timedelta,
+        wait: timedelta = timedelta(0),
+        lost: asyncio.Event | None = None,
     ) -> AbstractAsyncContextManager[Lease | None]:
         """Hold a name while a block runs, renewing it every third of `ttl`.
 
         The block is given the lease, or None if the name could not be had.  When the lease is lost,
-        by the local clock and without needing the store, the block is cancelled and
-        `LeaseLostError` is raised from the `async with`.  An exception of the block itself passes.
+        by the local clock and without needing the store, the block is cancelled, or told by an
+        event, and `LeaseLostError` is raised from the `async with` when the block has ended.  An
+        exception of the block itself passes.
+
+        Args:
+            name: As for `acquire`; so are `ttl` and `wait`.
+            ttl: How long the lease outlives a holder who vanished.
+            wait: How long to wait for the name.
+            lost: Is set when the lease is lost, and the block is then not cancelled: for work that
+                must come to an end of its own.  What the block does after that, it does unlocked.
 
         Raises:
             LeaseLostError: The lease was lost while the block ran.

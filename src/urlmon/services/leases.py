@@ -13,11 +13,14 @@ from urlmon.ports import Locks
 
 
 class _Holder:
-    """Keeps a lease alive, and cancels the task that holds it when that fails."""
+    """Keeps a lease alive; when that fails, cancels the task that holds it, or sets an event."""
 
-    def __init__(self, locks: Locks, lease: Lease, ttl: timedelta) -> None:
+    def __init__(
+        self, locks: Locks, lease: Lease, ttl: timedelta, told_by: asyncio.Event | None
+    ) -> None:
         self.lease = lease
         self.lost = False
+        self.told_by = told_by
         self._locks = locks
         self._ttl = ttl
         self.body = _current_task()
@@ -51,7 +54,10 @@ class _Holder:
     def _lose(self) -> None:
         if not self.lost:
             self.lost = True
-            self.body.cancel()
+            if self.told_by is None:
+                self.body.cancel()
+            else:
+                self.told_by.set()
 
 
 @asynccontextmanager
@@ -61,6 +67,7 @@ async def hold(
     *,
     ttl: timedelta,
     wait: timedelta,
+    lost: asyncio.Event | None,
     store: str,
     monotonic: Callable[[], float],
     sleep_until: Callable[[float], Awaitable[None]],
@@ -72,6 +79,7 @@ async def hold(
         name: What to lock.
         ttl: How long a lease lasts that is not renewed.
         wait: How long to wait for it.
+        lost: Is set when the lease is lost, in place of cancelling the block.
         store: Names the store in the error.
         monotonic: The clock that `Lease.expires_at` is measured by.
         sleep_until: Returns once `monotonic` shows a moment.
@@ -83,24 +91,24 @@ async def hold(
     if lease is None:
         yield None
         return
-    holder = _Holder(locks, lease, ttl)
+    holder = _Holder(locks, lease, ttl, lost)
     keepers = [
         asyncio.create_task(keep(monotonic, sleep_until)) for keep in (holder.renew, holder.watch)
     ]
     cancels = holder.body.cancelling()
-    lost = LeaseLostError(store, "Locks.hold", name=name)
+    loss = LeaseLostError(store, "Locks.hold", name=name)
     try:
         try:
             yield lease
         finally:
             for keeper in keepers:
                 keeper.cancel()  # from here on the lease is not lost any more
-            if holder.lost:
+            if holder.lost and lost is None:
                 holder.body.uncancel()
     except asyncio.CancelledError:
-        if not holder.lost or holder.body.cancelling() > cancels:
+        if not holder.lost or lost is not None or holder.body.cancelling() > cancels:
             raise  # the caller's own, which wins
-        raise lost from None
+        raise loss from None
     finally:
         await asyncio.gather(*keepers, return_exceptions=True)
         if not holder.lost:
@@ -108,7 +116,7 @@ async def hold(
                 await locks.release(holder.lease)
     # Here comes a block that swallowed its cancellation, or left the event loop no time for it.
     if holder.lost or monotonic() >= holder.lease.expires_at:
-        raise lost
+        raise loss
 
 
 def _current_task() -> asyncio.Task[object]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from attrs import evolve
 
-from urlmon.domain.leases import Lease, check_lock_name, check_ttl, check_wait
+from urlmon.domain.leases import Lease, check_lock_name, check_ttl, check_wait, remaining
 from urlmon.errors import LeaseLostError
 from urlmon.ports import Locks
 from urlmon.services.leases import hold
@@ -58,14 +58,23 @@ class InMemoryLocks(Locks):
                     if not waiter.done():
                         waiter.set_result(None)
 
+    def remaining(self, lease: Lease) -> timedelta:
+        return remaining(lease, self._state.clock.now().timestamp())
+
     def hold(
-        self, name: str, *, ttl: timedelta, wait: timedelta = timedelta(0)
+        self,
+        name: str,
+        *,
+        ttl: timedelta,
+        wait: timedelta = timedelta(0),
+        lost: asyncio.Event | None = None,
     ) -> AbstractAsyncContextManager[Lease | None]:
         return hold(
             self,
             name,
             ttl=ttl,
             wait=wait,
+            lost=lost,
             store="memory",
             monotonic=lambda: self._state.clock.now().timestamp(),
             sleep_until=lambda moment: sleep_until(

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import evolve
 
-from urlmon.domain.leases import Lease, check_lock_name, check_ttl, check_wait
+from urlmon.domain.leases import Lease, check_lock_name, check_ttl, check_wait, remaining
 from urlmon.errors import LeaseLostError, StoreError, UnavailableError
 from urlmon.ports import Locks
 from urlmon.services.leases import hold
@@ -69,8 +69,16 @@ class RedisLocks(Locks):
     async def release(self, lease: Lease) -> None:
         await self._release(lease.name, lease.token)
 
+    def remaining(self, lease: Lease) -> timedelta:
+        return remaining(lease, self._client.time.monotonic())
+
     def hold(
-        self, name: str, *, ttl: timedelta, wait: timedelta = timedelta(0)
+        self,
+        name: str,
+        *,
+        ttl: timedelta,
+        wait: timedelta = timedelta(0),
+        lost: asyncio.Event | None = None,
     ) -> AbstractAsyncContextManager[Lease | None]:
         time = self._client.time
         return hold(
@@ -78,6 +86,7 @@ class RedisLocks(Locks):
             name,
             ttl=ttl,
             wait=wait,
+            lost=lost,
             store=STORE,
             monotonic=time.monotonic,
             sleep_until=time.sleep_until,

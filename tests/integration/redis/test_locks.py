@@ -41,6 +41,41 @@ async def test_cancelled_acquire_is_undone(
     assert await beside.locks.acquire("job", ttl=TTL) is not None
 
 
+async def test_counted_from_before_the_send(proxied_client: RedisClient, proxy: Proxy) -> None:
+    """What is left of a lease is counted from before the call, and from before its first try."""
+    locks = in_redis(proxied_client).locks
+    warm_up = await locks.acquire("another job", ttl=TTL)
+    assert warm_up is not None
+    await locks.renew(warm_up, ttl=TTL)
+    proxy.delay = 0.02
+    there_and_back = timedelta(seconds=0.04)
+    lease = await locks.acquire("job", ttl=TTL)
+    assert lease is not None
+    assert locks.remaining(lease) <= TTL - there_and_back
+    lease = await locks.renew(lease, ttl=TTL)
+    assert locks.remaining(lease) <= TTL - there_and_back
+    proxy.lose_replies(to=b"EVALSHA")
+    second = await locks.acquire("second job", ttl=TTL)
+    assert second is not None
+    assert proxy.still_to_lose == 0
+    assert locks.remaining(second) <= TTL - 2 * there_and_back
+
+
+async def test_told_without_the_store(proxied_client: RedisClient, proxy: Proxy) -> None:
+    """A block is told at the end of its lease also when Redis cannot be asked, and goes on."""
+    working, lost = in_redis(proxied_client), asyncio.Event()
+
+    async def block() -> None:
+        async with working.locks.hold("job", ttl=timedelta(milliseconds=300), lost=lost):
+            proxy.refusing = True
+            proxy.cut()
+            await asyncio.wait_for(lost.wait(), 30)
+            proxy.refusing = False
+
+    with pytest.raises(LeaseLostError):
+        await block()
+
+
 async def test_woken_by_a_message(
     redis_client: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

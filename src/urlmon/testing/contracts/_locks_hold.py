@@ -117,6 +117,65 @@ class HoldingContract:
 
         assert isinstance(await refusal_of(block()), LeaseLostError)
 
+    async def test_hold_tells(self, working: WorkingStores) -> None:
+        """A block that wants to be told of the loss is not cancelled, and ends with the loss."""
+        lost, reached = asyncio.Event(), []
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL, lost=lost) as lease:
+                assert lease is not None
+                await working.advance(TTL / 2)
+                assert not lost.is_set()
+                await working.advance(TTL)
+                await asyncio.wait_for(lost.wait(), PATIENCE_SECONDS)
+                await asyncio.sleep(0)
+                reached.append("the end")
+
+        error = await refusal_of(block())
+        assert isinstance(error, LeaseLostError)
+        assert (error.name, error.operation) == ("job", "Locks.hold")
+        assert reached == ["the end"]
+        assert_not_cancelled()
+        assert not await is_held(working)
+
+    async def test_hold_tells_of_taking(self, working: WorkingStores) -> None:
+        """A block is told at the next renewal that its lease was given away under it."""
+        lost = asyncio.Event()
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL, lost=lost) as lease:
+                assert lease is not None
+                await working.locks.release(lease)
+                await working.advance(TTL / 3)
+                await asyncio.wait_for(lost.wait(), PATIENCE_SECONDS)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):  # the block's own wins
+            await block()
+
+    async def test_hold_tells_nothing(self, working: WorkingStores) -> None:
+        """A block that held the name to its end was told of no loss."""
+        lost = asyncio.Event()
+        async with working.locks.hold("job", ttl=TTL, lost=lost):
+            await working.advance(TTL / 2)
+        await working.advance(TTL)
+        assert not lost.is_set()
+        assert not await is_held(working)
+
+    async def test_hold_tells_and_passes_cancellation(self, working: WorkingStores) -> None:
+        """A cancellation from outside passes also from a block that was told of its loss."""
+        lost = asyncio.Event()
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL, lost=lost):
+                await outlive(working)
+
+        task = asyncio.create_task(block())
+        await asyncio.wait_for(lost.wait(), PATIENCE_SECONDS)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
     async def test_hold_passes_exceptions(self, working: WorkingStores) -> None:
         """An exception of the block passes, also from a block that lost its lease."""
 

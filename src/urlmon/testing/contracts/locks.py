@@ -90,6 +90,19 @@ class LocksContract(HoldingContract):
         await working.advance(10 * MILLISECOND)
         assert not await is_held(working)
 
+    async def test_remaining(self, working: WorkingStores) -> None:
+        """What is left of a lease is known without the store, and never more than there is."""
+        locks = working.locks
+        lease = await leased(working)
+        assert TTL - SECOND < locks.remaining(lease) <= TTL
+        await working.advance(TTL - 5 * SECOND)
+        assert 4 * SECOND < locks.remaining(lease) <= 5 * SECOND
+        renewed = await locks.renew(lease, ttl=TTL)
+        assert TTL - SECOND < locks.remaining(renewed) <= TTL
+        assert locks.remaining(lease) <= 5 * SECOND
+        await working.advance(TTL)
+        assert locks.remaining(lease) == locks.remaining(renewed) == timedelta(0)
+
     async def test_release(self, working: WorkingStores) -> None:
         """A lease may be given back again and again, and is over then."""
         lease = await leased(working)
