@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from attrs import evolve
+from tests.fixtures.dumps import assert_alike, dump
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.working import a_client, declare_whole, in_redis, is_idle, nodes_of
 from tests.fixtures.working_calls import TTL, Calls
 
 from urlmon.domain.alerting import Decision, DecisionKind
+from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.leases import Lease
 from urlmon.domain.sessions import Session
 from urlmon.errors import UnavailableError
@@ -49,6 +52,29 @@ async def test_lost_reply(
         return
     assert _unalike(answer) == expected
     assert _comparable(await call()) == _comparable(answer)
+
+
+@pytest.mark.parametrize("name", Calls.WRITES + Calls.FREE_WRITES)
+async def test_lost_reply_leaves_the_same(
+    redis_client: RedisClient, proxied_client: RedisClient, proxy: Proxy, name: str
+) -> None:
+    """After a lost reply and a repeat, answer and stored state are those of an undisturbed run."""
+    key = TenantId.new(), MonitorId.new()
+    undisturbed = Calls(in_redis(redis_client))
+    expected = await (await undisturbed.prepare(name, key=key))()
+    call = await Calls(in_redis(proxied_client)).prepare(name, key=key)
+    proxy.lose_replies(to=b"EVALSHA")
+    answer: object = False
+    with suppress(UnavailableError):
+        answer = await call()
+    assert proxy.still_to_lose == 0
+    if answer is False:  # else it repeated itself
+        answer = await call()
+    if isinstance(expected, Decision):  # the repeat says that it is one, and is the same otherwise
+        expected = evolve(expected, kind=DecisionKind.DUPLICATE)
+    left = await dump(proxy.url, redis_client.keys)
+    assert left
+    assert_alike((answer, await dump(proxy.url, proxied_client.keys)), (expected, left))
 
 
 @pytest.mark.parametrize("times", [1, 2])

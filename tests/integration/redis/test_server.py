@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from tests.fixtures.dumps import dump
 from tests.fixtures.working import a_client, declare_whole, in_redis
 from tests.fixtures.working_calls import POLICY, TTL, Calls
 
@@ -95,6 +97,36 @@ async def test_fence_outruns_the_clock(own_client: RedisClient) -> None:
     after = await working.locks.acquire("job", ttl=TTL)
     assert after is not None
     assert after.fence > lease.fence
+
+
+async def test_what_stays(own_client: RedisClient, own_redis: RedisServer) -> None:
+    """Only alert states, the outbox, the schedule and the deny list's mark have no end."""
+    calls = Calls(in_redis(own_client))
+    for name in Calls.WRITES + Calls.FREE_WRITES:
+        await (await calls.prepare(name))()
+    left = await dump(own_redis.url, own_client.keys)
+    forever = {key for key, (_, _, milliseconds) in left.items() if milliseconds < 0}
+    allowed = re.compile(
+        r"alert:{b\d\d}:(state:|outbox:(items|claims|due|later|dead)$)"
+        r"|schedule:{b\d\d}:(runs|queue)$|session:{denied}:since$"
+    )
+    assert {key for key in left if allowed.match(key)} == forever
+    assert len(left) - len(forever) > 10
+
+
+async def test_a_lock_is_cleaned_up(own_client: RedisClient, own_redis: RedisServer) -> None:
+    """Redis keeps a lease for as long as it lasts, and its fence for two days."""
+    locks = in_redis(own_client).locks
+    lease = await locks.acquire("job", ttl=TTL)
+    assert lease is not None
+    second, day = 1000, 24 * 3600 * 1000
+    for ttl in (TTL, 3 * TTL):
+        await locks.renew(lease, ttl=ttl)
+        left = await dump(own_redis.url, own_client.keys)
+        ends = {key.rpartition(":")[2]: milliseconds for key, (_, _, milliseconds) in left.items()}
+        lasts = ttl.total_seconds() * 1000
+        assert lasts - 10 * second < ends["lease"] <= lasts + second
+        assert 2 * day - 10 * second < ends["fence"] <= 2 * day
 
 
 async def test_only_declared_keys(own_client: RedisClient, admin: Redis) -> None:
