@@ -175,3 +175,40 @@ def _rows(state: InMemoryState) -> str:
             state.check_requests,
         )
     )
+
+
+async def test_waiters_of_several_locks() -> None:
+    """Who waits is woken once, also when two names are given back at once, and leaves no row."""
+    state = InMemoryState()
+    locks = InMemoryLocks(state)
+    leases = [await locks.acquire(name, ttl=TTL) for name in ("a", "b")]
+    waiter = asyncio.create_task(locks.acquire("a", ttl=TTL, wait=TTL))
+    while not state.lease_waiters:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await asyncio.gather(*(locks.release(lease) for lease in leases if lease is not None))
+    assert await waiter is not None
+    assert not state.lease_waiters
+
+
+async def test_a_block_that_leaves_no_time() -> None:
+    """A lease that ended while the block let nobody else run is lost at its end."""
+    clock = FakeClock()
+    locks = InMemoryLocks(InMemoryState(clock=clock))
+
+    async def block() -> None:
+        async with locks.hold("job", ttl=TTL):
+            clock.advance(TTL)
+
+    with pytest.raises(LeaseLostError):
+        await block()
+
+
+async def test_a_lock_that_cannot_be_given_back() -> None:
+    """A block is not failed because its lease could not be given back: that ends by itself."""
+    state = InMemoryState()
+    locks, reached = InMemoryLocks(state), False
+    with state.faults.fail("Locks.release"):
+        async with locks.hold("job", ttl=TTL):
+            reached = True
+    assert reached
+    assert await locks.acquire("job", ttl=TTL) is None

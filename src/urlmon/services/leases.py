@@ -20,7 +20,8 @@ class _Holder:
     ) -> None:
         self.lease = lease
         self.lost = False
-        self.told_by = told_by
+        self.cancelled = False
+        self._told_by = told_by
         self._locks = locks
         self._ttl = ttl
         self.body = _current_task()
@@ -54,10 +55,11 @@ class _Holder:
     def _lose(self) -> None:
         if not self.lost:
             self.lost = True
-            if self.told_by is None:
-                self.body.cancel()
+            if self._told_by is not None:
+                self._told_by.set()
             else:
-                self.told_by.set()
+                self.cancelled = True
+                self.body.cancel()
 
 
 @asynccontextmanager
@@ -103,17 +105,17 @@ async def hold(
         finally:
             for keeper in keepers:
                 keeper.cancel()  # from here on the lease is not lost any more
-            if holder.lost and lost is None:
+            if holder.cancelled:
                 holder.body.uncancel()
     except asyncio.CancelledError:
-        if not holder.lost or lost is not None or holder.body.cancelling() > cancels:
+        if not holder.cancelled or holder.body.cancelling() > cancels:
             raise  # the caller's own, which wins
         raise loss from None
     finally:
         await asyncio.gather(*keepers, return_exceptions=True)
         if not holder.lost:
             with suppress(StoreError):  # the lease ends by itself
-                await locks.release(holder.lease)
+                await locks.release(lease)
     # Here comes a block that swallowed its cancellation, or left the event loop no time for it.
     if holder.lost or monotonic() >= holder.lease.expires_at:
         raise loss

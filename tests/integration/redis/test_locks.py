@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from tests.fixtures.working import PushedTime, in_redis
 
-from urlmon.errors import LeaseLostError
+from urlmon.errors import LeaseLostError, UnavailableError
 from urlmon_adapters.redis import Keys, RedisClient, RedisLocks, build_topology
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
     from tests.fixtures.proxy import Proxy
 
 TTL: Final = timedelta(seconds=30)
@@ -76,6 +77,82 @@ async def test_told_without_the_store(proxied_client: RedisClient, proxy: Proxy)
         await block()
 
 
+@pytest.mark.parametrize("silent", [False, True])
+async def test_cancelled_acquire_and_nobody_there(
+    proxied_client: RedisClient, proxy: Proxy, *, silent: bool
+) -> None:
+    """A cancelled acquisition ends soon, as cancelled, also where it cannot be undone."""
+    locks = in_redis(proxied_client).locks
+    assert await locks.acquire("another job", ttl=TTL) is not None
+    proxy.silent = True
+    task = asyncio.ensure_future(locks.acquire("job", ttl=TTL))
+    await asyncio.sleep(0.05)
+    proxy.refusing = not silent
+    started = time.monotonic()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert time.monotonic() - started < 5
+    proxy.silent = False
+
+
+async def test_refused_acquire(proxied_client: RedisClient, proxy: Proxy) -> None:
+    """An acquisition that reached nobody is not repeated."""
+    proxy.refusing = True
+    with pytest.raises(UnavailableError):
+        await in_redis(proxied_client).locks.acquire("job", ttl=TTL)
+    assert proxy.connections == 1
+
+
+async def test_waiting_is_no_polling(
+    own_client: RedisClient, admin: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits asks at first, once it listens, and when the lease or its patience ends."""
+    monkeypatch.setattr("urlmon_adapters.redis.locks._LOOK_AGAIN_SECONDS", 3600)
+    working = in_redis(own_client)
+
+    async def asked() -> int:
+        return (await admin.info("commandstats"))["cmdstat_evalsha"]["calls"]
+
+    assert await working.locks.acquire("job", ttl=TTL) is not None
+    before = await asked()
+    waiters = [
+        asyncio.create_task(working.locks.acquire("job", ttl=TTL, wait=wait))
+        for wait in (TTL / 2, 2 * TTL)
+    ]
+    async with asyncio.timeout(10):
+        while await asked() < before + 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.1)
+    assert await asked() == before + 4
+    await working.advance(TTL / 2)
+    assert await asyncio.wait_for(waiters[0], 10) is None
+    assert await asked() == before + 5
+    await working.advance(TTL / 2)
+    assert await asyncio.wait_for(waiters[1], 10) is not None
+    assert await asked() == before + 6
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_waiters_leave_no_trace(
+    own_client: RedisClient, admin: Redis, *, cancels: bool
+) -> None:
+    """Who no longer waits listens to nothing."""
+    working = in_redis(own_client)
+    lease = await working.locks.acquire("job", ttl=TTL)
+    assert lease is not None
+    waiter = asyncio.create_task(working.locks.acquire("job", ttl=TTL, wait=TTL))
+    await _listened(own_client, "job")
+    if cancels:
+        waiter.cancel()
+    else:
+        await working.locks.release(lease)
+    await asyncio.wait([waiter])
+    async with asyncio.timeout(10):
+        while any(int(each["sub"]) for each in await admin.client_list()):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 async def test_woken_by_a_message(
     redis_client: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,14 +209,18 @@ async def test_waiters_starve_nobody(redis_url: str) -> None:
     await locks._client.aclose()
 
 
-async def test_hold_without_the_store(proxied_client: RedisClient, proxy: Proxy) -> None:
+@pytest.mark.parametrize("silent", [False, True])
+async def test_hold_without_the_store(
+    proxied_client: RedisClient, proxy: Proxy, *, silent: bool
+) -> None:
     """A block is cancelled at the end of its lease also when Redis cannot be asked."""
     working = in_redis(proxied_client)
 
     async def block() -> None:
         async with working.locks.hold("job", ttl=timedelta(milliseconds=300)):
-            proxy.refusing = True
-            proxy.cut()
+            proxy.silent, proxy.refusing = silent, not silent
+            if not silent:
+                proxy.cut()
             await asyncio.sleep(30)
 
     started = time.monotonic()

@@ -170,11 +170,75 @@ class HoldingContract:
             async with working.locks.hold("job", ttl=TTL, lost=lost):
                 await outlive(working)
 
-        task = asyncio.create_task(block())
+        async def ask() -> int:
+            task = asyncio.current_task()
+            assert task is not None
+            try:
+                await block()
+            except asyncio.CancelledError:
+                return task.cancelling()
+            return -1
+
+        task = asyncio.create_task(ask())
         await asyncio.wait_for(lost.wait(), PATIENCE_SECONDS)
+        task.cancel()
+        assert await asyncio.wait_for(task, PATIENCE_SECONDS) == 1
+
+    async def test_hold_lost_and_cancelled(self, working: WorkingStores) -> None:
+        """A cancellation from outside passes also from a block that was cancelled for its loss."""
+        cleaning = asyncio.Event()
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL):
+                try:
+                    await outlive(working)
+                finally:
+                    cleaning.set()
+                    await asyncio.sleep(PATIENCE_SECONDS)
+
+        task = asyncio.create_task(block())
+        await asyncio.wait_for(cleaning.wait(), PATIENCE_SECONDS)
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()
+
+    async def test_hold_lost_once(self, working: WorkingStores) -> None:
+        """A block that cleans up after its loss is not cancelled a second time."""
+        reached = []
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL) as lease:
+                assert lease is not None
+                await working.locks.release(lease)
+                try:
+                    await working.advance(TTL / 3)
+                    await asyncio.sleep(PATIENCE_SECONDS)
+                finally:
+                    await working.advance(TTL)
+                    await asyncio.sleep(0)
+                    reached.append("the end")
+
+        assert isinstance(await refusal_of(block()), LeaseLostError)
+        assert reached == ["the end"]
+        assert_not_cancelled()
+
+    async def test_hold_of_what_is_cancelled(self, working: WorkingStores) -> None:
+        """A block that meets a cancelled task ends with that, and not with a loss."""
+
+        async def block() -> None:
+            async with working.locks.hold("job", ttl=TTL):
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await block()
+        assert not await is_held(working)
+
+    async def test_hold_leaves_no_tasks(self, working: WorkingStores) -> None:
+        """What kept the lease has ended when the block has."""
+        before = asyncio.all_tasks()
+        async with working.locks.hold("job", ttl=TTL):
+            await working.advance(TTL / 2)
+        assert asyncio.all_tasks() == before
 
     async def test_hold_passes_exceptions(self, working: WorkingStores) -> None:
         """An exception of the block passes, also from a block that lost its lease."""

@@ -178,13 +178,15 @@ class LocksContract(HoldingContract):
         assert not await is_held(working)
 
     async def test_cancelled_waiter(self, working: WorkingStores) -> None:
-        """Who was cancelled while waiting has left nothing."""
-        lease = await leased(working)
+        """Who was cancelled while waiting has left nothing, and no task."""
+        lease, before = await leased(working), asyncio.all_tasks()
         waiter = waiter_for(working, wait=HOUR)
         await let_wait(working)
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await result_of(waiter)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
         await working.locks.release(lease)
         assert not await is_held(working)
 
