@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import frozen
 from redis.asyncio import Redis
 
-from urlmon.domain.alerting import AlertPolicy
+from urlmon.domain.alert_policy import AlertPolicy
 from urlmon.domain.check_results import CheckOutcome
 from urlmon.errors import LeaseLostError, UnavailableError
 from urlmon_adapters.redis import (

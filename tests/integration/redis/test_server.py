@@ -107,7 +107,7 @@ async def test_what_stays(own_client: RedisClient, own_redis: RedisServer) -> No
     left = await dump(own_redis.url, own_client.keys)
     forever = {key for key, (_, _, milliseconds) in left.items() if milliseconds < 0}
     allowed = re.compile(
-        r"alert:{b\d\d}:(state:|outbox:(items|claims|due|later|dead)$)"
+        r"alert:{b\d\d}:(states|owed|outbox:(items|claims|due|later|dead))$"
         r"|schedule:{b\d\d}:(runs|queue)$|session:{denied}:since$"
     )
     assert {key for key in left if allowed.match(key)} == forever
