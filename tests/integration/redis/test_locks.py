@@ -48,8 +48,8 @@ async def test_counted_from_before_the_send(proxied_client: RedisClient, proxy: 
     warm_up = await locks.acquire("another job", ttl=TTL)
     assert warm_up is not None
     await locks.renew(warm_up, ttl=TTL)
-    proxy.delay = 0.02
-    there_and_back = timedelta(seconds=0.04)
+    proxy.delay = 0.1
+    there_and_back = timedelta(seconds=0.2)
     lease = await locks.acquire("job", ttl=TTL)
     assert lease is not None
     assert locks.remaining(lease) <= TTL - there_and_back

@@ -121,7 +121,8 @@ async def test_a_lock_is_cleaned_up(own_client: RedisClient, own_redis: RedisSer
     assert lease is not None
     second, day = 1000, 24 * 3600 * 1000
     for ttl in (TTL, 3 * TTL):
-        await locks.renew(lease, ttl=ttl)
+        if ttl != TTL:
+            await locks.renew(lease, ttl=ttl)
         left = await dump(own_redis.url, own_client.keys)
         ends = {key.rpartition(":")[2]: milliseconds for key, (_, _, milliseconds) in left.items()}
         lasts = ttl.total_seconds() * 1000
