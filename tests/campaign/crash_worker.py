@@ -28,6 +28,7 @@ from urlmon_adapters.redis import (
     RedisLocks,
     RedisSchedule,
     RedisTransitionOutbox,
+    RedisWorkingState,
     build_topology,
 )
 from urlmon_adapters.redis._client import StoreTime
@@ -100,6 +101,7 @@ class Stores:
         self.alert_state = RedisAlertStateCache(self._client)
         self.outbox = RedisTransitionOutbox(self._client)
         self.locks = RedisLocks(self._client)
+        self.working_state = RedisWorkingState(self._client)
         self.aclose = self._client.aclose
 
 
@@ -113,6 +115,7 @@ def outcome_of(claimed: ClaimedCheck) -> CheckOutcome:
     return CheckOutcome(
         tenant_id=claimed.tenant_id,
         monitor_id=claimed.monitor_id,
+        location=claimed.location,
         scheduled_at=claimed.scheduled_at,
         success=succeeds(claimed.monitor_id, claimed.scheduled_at),
     )
@@ -237,6 +240,7 @@ class _Worker:
         stalls = self._chance.random() < likely
         if stalls:
             await self._let_pass(lease + timedelta(seconds=1))
+            await asyncio.sleep(0.02)  # for others to take over
         return stalls
 
     async def _until_overtaken(self, row: str, fence: int) -> None:

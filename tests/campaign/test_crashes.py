@@ -117,6 +117,8 @@ async def test_crashes(
     tenant_id = TenantId.new()
     monitors = [MonitorId.new() for _ in range(MONITORS)]
     stores = Stores(world, world.beside)
+    await stores.working_state.begin_repair("nothing is lost")
+    assert await stores.working_state.finish_repair("nothing is lost")
     await stores.schedule.seed(
         [
             ScheduleEntry(tenant_id=tenant_id, monitor_id=each, interval=INTERVAL, version=1)

@@ -100,15 +100,15 @@ async def test_fence_outruns_the_clock(own_client: RedisClient) -> None:
 
 
 async def test_what_stays(own_client: RedisClient, own_redis: RedisServer) -> None:
-    """Only alert states, the outbox, the schedule and the deny list's mark have no end."""
+    """Only alert states, the outbox, the schedule and two marks have no end."""
     calls = Calls(in_redis(own_client))
     for name in Calls.WRITES + Calls.FREE_WRITES:
         await (await calls.prepare(name))()
     left = await dump(own_redis.url, own_client.keys)
     forever = {key for key, (_, _, milliseconds) in left.items() if milliseconds < 0}
     allowed = re.compile(
-        r"alert:{b\d\d}:(states|owed|outbox:(items|claims|due|later|dead))$"
-        r"|schedule:{b\d\d}:(runs|queue)$|session:{denied}:since$"
+        r"alert:{b\d\d}:(states|owed|whole|outbox:(items|claims|due|later|dead))$"
+        r"|schedule:{b\d\d}:(monitors|runs:\w+|queue:\w+)$|session:{denied}:since$"
     )
     assert {key for key in left if allowed.match(key)} == forever
     assert len(left) - len(forever) > 10
