@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +17,7 @@ from redis.asyncio.cluster import RedisCluster
 from urlmon.errors import ConfigurationError
 from urlmon.ports import CheckResultStore, CheckStatistics, Clock, HealthCheck
 from urlmon.services.repeating import repeating
+from urlmon.services.result_writer import ResultWriter, Timing, WhenFull
 from urlmon.services.sweep import Sweep
 from urlmon.services.upkeep import Upkeep
 from urlmon_adapters.influx import (
@@ -38,6 +41,7 @@ from urlmon_adapters.postgres import (
 )
 from urlmon_adapters.redis import BareClients, Keys, RedisClient, RedisHealthCheck, build_topology
 from urlmon_adapters.settings import Settings
+from urlmon_adapters.spool import FileSpool, SpoolHealthCheck
 
 _BETWEEN_SWEEPS: Final = timedelta(minutes=1)
 _BETWEEN_TRIES_TO_LEAD: Final = timedelta(seconds=5)
@@ -110,6 +114,37 @@ def check_results(
     return InfluxCheckResultStore(influxdb(), clock, retention=retention(settings))
 
 
+def result_stores(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the stores that results go to."""
+    return ("postgresql",) if settings.influxdb is None else ("influxdb",)
+
+
+def result_writer(settings: Settings, store: CheckResultStore, clock: Clock) -> ResultWriter:
+    """Build the writer, with a spool for each store.
+
+    Raises:
+        ConfigurationError: There are no spool settings.
+    """
+    spool = settings.spool
+    if spool is None:
+        raise ConfigurationError("URLMON_SPOOL_DIR: is not set, and the result writer needs it")
+    names = result_stores(settings)
+    return ResultWriter(
+        dict.fromkeys(names, store),
+        {
+            name: FileSpool(spool.directory / name, clock, limit_bytes=spool.max_bytes)
+            for name in names
+        },
+        Timing(monotonic=time.monotonic, sleep_until=_sleep_until),
+        when_full=WhenFull(spool.when_full),
+        write_through=spool.mode == "write_through",
+    )
+
+
+async def _sleep_until(moment: float) -> None:
+    await asyncio.sleep(moment - time.monotonic())
+
+
 def statistics(
     settings: Settings, *, database: Database, influxdb: Callable[[], Influx]
 ) -> CheckStatistics:
@@ -132,7 +167,11 @@ def health_checks(
     checks: list[HealthCheck] = [PostgresHealthCheck(pool, clock, migrations)]
     if settings.influxdb is not None:
         checks.append(InfluxHealthCheck(influxdb(), retention=retention(settings)))
-    return (*checks, RedisHealthCheck(redis, clock))
+    checks.append(RedisHealthCheck(redis, clock))
+    if settings.spool is not None:
+        spool, names = settings.spool, result_stores(settings)
+        checks.append(SpoolHealthCheck(spool.directory, names, clock, limit_bytes=spool.max_bytes))
+    return tuple(checks)
 
 
 @frozen
@@ -191,3 +230,18 @@ async def opened(
         _log.info("all stores are open")
         await stack.enter_async_context(chores().running(settings))
         yield
+
+
+@asynccontextmanager
+async def writing(
+    settings: Settings,
+    stores: AbstractAsyncContextManager[None],
+    result_writer: Callable[[], ResultWriter],
+) -> AsyncIterator[None]:
+    """Open the stores, and where there is a spool run the writer: it ends before they close."""
+    async with stores:
+        if settings.spool is None:
+            yield
+        else:
+            async with result_writer().running():
+                yield

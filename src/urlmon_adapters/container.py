@@ -40,6 +40,7 @@ from urlmon.ports import (
     TransitionOutbox,
     WorkingState,
 )
+from urlmon.services.result_writer import ResultWriter
 from urlmon.services.seeding import Seeding
 from urlmon.services.sweep import Sweep
 from urlmon.services.upkeep import Upkeep
@@ -91,6 +92,7 @@ class PersistencePorts(containers.DeclarativeContainer):
         CheckResultStore
     )
     statistics: providers.Provider[CheckStatistics] = providers.AbstractSingleton(CheckStatistics)
+    result_writer: providers.Provider[ResultWriter] = providers.AbstractSingleton(ResultWriter)
     removals: providers.Provider[Removals] = providers.AbstractSingleton(Removals)
     sweep: providers.Provider[Sweep] = providers.AbstractSingleton(Sweep)
     alert_state: providers.Provider[AlertStateCache] = providers.AbstractSingleton(AlertStateCache)
@@ -113,11 +115,13 @@ class PersistenceContainer(PersistencePorts):
     """The ports over PostgreSQL, InfluxDB and Redis.
 
     Without InfluxDB settings, check results and statistics are PostgreSQL's.  What no port covers
-    can be done with the clients themselves, which are open in `running`.
+    can be done with the clients themselves, which are open in `running`.  There is a result writer
+    where URLMON_SPOOL_DIR says where results may wait, and it works in `running`.
 
     Attributes:
         settings: Given at construction: `PersistenceContainer(settings=…)`.
         pool: The psycopg pool.
+        result_writer: Raises `ConfigurationError` where URLMON_SPOOL_DIR is not set.
         influxdb: The InfluxDB client; raises `ConfigurationError` where there are no settings.
         redis: The client of one Redis, or of the master that Sentinels know; raises
             `ConfigurationError` where `REDIS_URL` names a cluster.
@@ -168,6 +172,9 @@ class PersistenceContainer(PersistencePorts):
     )
     statistics: providers.Provider[CheckStatistics] = providers.Singleton(
         _wiring.statistics, settings, database=_database, influxdb=influxdb.provider
+    )
+    result_writer: providers.Provider[ResultWriter] = providers.Singleton(
+        _wiring.result_writer, settings, check_results, clock
     )
     removals: providers.Provider[Removals] = providers.Singleton(PostgresRemovals, _database)
     sweep: providers.Provider[Sweep] = providers.Singleton(
@@ -220,7 +227,7 @@ class PersistenceContainer(PersistencePorts):
     _chores: providers.Provider[_wiring.Chores] = providers.Factory(
         _wiring.Chores, partitions=partitions, sweep=sweep, upkeep=upkeep
     )
-    opened: providers.Provider[Opened] = providers.Factory(
+    _stores: providers.Provider[Opened] = providers.Factory(
         _wiring.opened,
         settings,
         pool=pool.provider,
@@ -229,6 +236,9 @@ class PersistenceContainer(PersistencePorts):
         bare_clients=_bare_clients.provider,
         migrations=migrations.provider,
         chores=_chores.provider,
+    )
+    opened: providers.Provider[Opened] = providers.Factory(
+        _wiring.writing, settings, _stores, result_writer.provider
     )
 
 

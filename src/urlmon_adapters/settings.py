@@ -123,6 +123,35 @@ class LogSettings(SettingsModel):
     )
 
 
+class SpoolSettings(SettingsModel):
+    """Where check results wait for stores that are down."""
+
+    directory: Path = Field(
+        validation_alias="URLMON_SPOOL_DIR",
+        description="where results wait for a store that is down, one process a folder; without it"
+        " there is no result writer",
+        examples=["/var/lib/urlmon/spool"],
+    )
+    max_bytes: int = Field(
+        default=1 << 30,
+        ge=1 << 20,
+        le=1 << 44,
+        validation_alias="URLMON_SPOOL_MAX_BYTES",
+        description="the most that may wait for each store, in bytes",
+    )
+    when_full: Literal["block", "drop_oldest", "refuse"] = Field(
+        default="block",
+        validation_alias="URLMON_SPOOL_WHEN_FULL",
+        description="whether the writer then waits, drops what waited longest, or refuses more",
+    )
+    mode: Literal["memory_first", "write_through"] = Field(
+        default="memory_first",
+        validation_alias="URLMON_SPOOL_MODE",
+        description="whether results go to the disk when a store does not take them within a"
+        " second, or always and at once",
+    )
+
+
 # A field of its own, as dropping old results needs it without the other settings.
 RETENTION_DAYS: Final = Field(
     default=90,
@@ -161,11 +190,13 @@ class Settings(CommandSettings):
 
     Attributes:
         influxdb: None if no InfluxDB setting is there; check results then go to PostgreSQL.
+        spool: None if no spool setting is there; there is no result writer then.
     """
 
     postgres: PostgresSettings
     influxdb: InfluxSettings | None = None
     redis: RedisSettings
+    spool: SpoolSettings | None = None
     migrate: Literal["run", "verify", "off"] = Field(
         # A replica that starts must not change the schema on its own; nor run on a wrong one.
         default="verify",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 from dependency_injector import providers
 
@@ -26,6 +28,7 @@ from urlmon.ports import (
     TransitionOutbox,
     WorkingState,
 )
+from urlmon.services.result_writer import Pace, ResultWriter, Timing
 from urlmon.services.seeding import Seeding
 from urlmon.services.sweep import Sweep
 from urlmon.services.upkeep import Upkeep
@@ -34,7 +37,7 @@ from urlmon.testing.alerts import InMemoryAlertRepo
 from urlmon.testing.cache import InMemoryCache
 from urlmon.testing.channels import InMemoryChannelRepo
 from urlmon.testing.check_results import InMemoryCheckResultStore
-from urlmon.testing.clock import FakeClock
+from urlmon.testing.clock import FakeClock, sleep_until
 from urlmon.testing.counters import InMemoryFailureCounters
 from urlmon.testing.deny_list import InMemoryDenyList
 from urlmon.testing.directory import InMemoryMonitorDirectory
@@ -45,17 +48,37 @@ from urlmon.testing.outbox import InMemoryTransitionOutbox
 from urlmon.testing.removals import InMemoryRemovals
 from urlmon.testing.schedule import InMemorySchedule
 from urlmon.testing.sessions import InMemorySessionStore
+from urlmon.testing.spool import InMemorySpool
 from urlmon.testing.state import InMemoryState
 from urlmon.testing.statistics import InMemoryCheckStatistics
 from urlmon.testing.tenants import InMemoryTenantRepo
 from urlmon.testing.working_state import InMemoryWorkingState
-from urlmon_adapters.container import PersistencePorts
+from urlmon_adapters.container import Opened, PersistencePorts
+
+
+def _result_writer(store: CheckResultStore, spool: InMemorySpool, clock: FakeClock) -> ResultWriter:
+    """Build a writer that waits for nothing while all is well, as the clock stands still."""
+    timing = Timing(
+        monotonic=lambda: clock.now().timestamp(),
+        sleep_until=lambda moment: sleep_until(clock, datetime.fromtimestamp(moment, UTC)),
+    )
+    pace = Pace(linger=timedelta(0))
+    return ResultWriter({"memory": store}, {"memory": spool}, timing, pace=pace)
+
+
+@asynccontextmanager
+async def _opened(writer: ResultWriter) -> AsyncIterator[None]:
+    async with writer.running():
+        yield
 
 
 class InMemoryContainer(PersistencePorts):
     """The ports over the fakes.  Nothing to start: use it at once, or in `running` alike.
 
+    The result writer alone works in the background, and only in `running`.
+
     Attributes:
+        spool: Where results wait while `CheckResultStore.record` fails.
         state: What the fakes share; `state().faults` lets their calls fail, and
             `state().lose_everything()` loses the working state: `upkeep().repair()` rebuilds it.
         clock: Stands still until it is advanced.
@@ -80,6 +103,10 @@ class InMemoryContainer(PersistencePorts):
     )
     statistics: providers.Provider[CheckStatistics] = providers.Singleton(
         InMemoryCheckStatistics, state
+    )
+    spool: providers.Provider[InMemorySpool] = providers.Singleton(InMemorySpool, state)
+    result_writer: providers.Provider[ResultWriter] = providers.Singleton(
+        _result_writer, check_results, spool, clock
     )
     removals: providers.Provider[Removals] = providers.Singleton(InMemoryRemovals, state)
     sweep: providers.Provider[Sweep] = providers.Singleton(
@@ -124,3 +151,4 @@ class InMemoryContainer(PersistencePorts):
         ),
         state,
     )
+    opened: providers.Provider[Opened] = providers.Factory(_opened, result_writer)

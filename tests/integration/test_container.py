@@ -58,13 +58,13 @@ def connections(url: str) -> int:
 
 
 def test_every_port_has_a_provider() -> None:
-    """What the ports package offers, but health checks, an application can ask for."""
+    """What the ports package offers an application can ask for, but health checks and spools."""
     offered = {
         port
         for name in urlmon.ports.__all__
         if inspect.isclass(port := getattr(urlmon.ports, name))
     }
-    assert set(PORTS.values()) == offered - {urlmon.ports.HealthCheck}
+    assert set(PORTS.values()) == offered - {urlmon.ports.HealthCheck, urlmon.ports.Spool}
     assert set(PORTS) <= set(PersistencePorts.providers)
 
 
