@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.fixtures.writing import Bench, check, fake_timing, quiet, results
@@ -13,6 +14,9 @@ from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.errors import InvalidValueError, UnavailableError
 from urlmon.services.result_writer import Pace, ResultWriter, Tally, WhenFull
 from urlmon.testing.spool import InMemorySpool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # So small that a hundred results do not fit.
 SMALL = Pace(memory_bytes=64_000)
@@ -199,6 +203,49 @@ async def test_what_is_under_way_for_long_becomes_durable() -> None:
         await bench.settle()
         assert bench.account.tally == Tally(stored=10)
         assert bench.spool.status().results == 0
+
+
+async def test_what_lands_while_it_is_spooled_leaves_the_spool() -> None:
+    """A batch whose answer comes while it is written to the spool is not sent again from there."""
+    bench = Bench()
+    gate, append = asyncio.Event(), bench.spool.append
+
+    class Slow(InMemorySpool):
+        async def append(self, results: Sequence[CheckResult]) -> int | None:
+            number = await append(results)
+            await gate.wait()
+            return number
+
+    bench.spool.__class__ = Slow
+    bench.store.held = asyncio.Event()
+    async with bench.writer.running() as writer:
+        await writer.submit(results(10))
+        await bench.settle(1.5)
+        bench.store.held.set()
+        await bench.settle()
+        assert bench.account.tally == Tally(stored=10)
+        gate.set()
+        await bench.settle(3)
+        assert (bench.spool.status().entries, bench.account.pending) == (0, 0)
+        assert bench.store.batches == [10]
+
+
+async def test_what_the_spool_cannot_forget_is_sent_once() -> None:
+    """A disk that refuses to note what is stored makes nobody send or count it again."""
+    bench = Bench()
+    bench.store.down = True
+    async with bench.writer.running() as writer:
+        await writer.submit(results(10))
+        await bench.settle(1.5)
+        bench.store.down = False
+        with bench.state.faults.fail("Spool.settle"):
+            await bench.settle(60)
+            assert bench.account.tally == Tally(stored=10)
+            sent = len(bench.store.batches)
+            await bench.settle(60)
+            assert len(bench.store.batches) == sent
+        await bench.settle(3)
+        assert bench.spool.status().entries == 0
 
 
 async def test_one_store_does_not_hold_another() -> None:

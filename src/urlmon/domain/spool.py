@@ -12,7 +12,7 @@ class Spooled:
     """What one call put into a spool.
 
     Attributes:
-        number: Its place in the spool: higher than that of anything put in before.
+        number: Its place in the spool: higher than that of anything older that waits.
         count: How many results were put in.
         results: Those; none of them where the record is damaged, and then it is kept aside.
     """

@@ -16,7 +16,7 @@ _BYTES: Final = 120
 
 
 class InMemorySpool(Spool):
-    """Keeps entries in memory, as long as the object lives: closing it loses nothing.
+    """Keeps entries in memory as long as the object lives: closing it loses nothing.
 
     Attributes:
         buried: What was buried, with the reason.

@@ -111,10 +111,7 @@ class DiskFolder(Folder):
             ConfigurationError: It cannot be used, or others may look into it.
             UnavailableError: Another process has it.
         """
-        try:
-            self._make()
-        except FileExistsError as exc:
-            raise ConfigurationError(f"URLMON_SPOOL_DIR: {self.path} is not a folder") from exc
+        self._make()
         found = self.path.stat()
         if found.st_uid != os.geteuid():
             raise ConfigurationError(

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from urlmon.domain.check_results import CheckResult, check_batch
 from urlmon.domain.spool import Spooled, SpoolStatus
-from urlmon.errors import CorruptDataError, InvalidValueError, UnavailableError
+from urlmon.errors import ConfigurationError, CorruptDataError, InvalidValueError, UnavailableError
 from urlmon.ports import Clock, Spool
 from urlmon_adapters.spool._aside import Aside
 from urlmon_adapters.spool._codec import FORMAT, decode, encode
@@ -24,6 +24,7 @@ STORE: Final = "spool"
 _ENCODED_AT_ONCE: Final = 250
 _DECODED_AT_ONCE: Final = 50
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_MISPLACED: Final = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 T = TypeVar("T")
 
 
@@ -43,7 +44,7 @@ class FileSpool(Spool):
             limit_bytes: The most room that waiting results may take.
         """
         self._folder = DiskFolder(folder) if isinstance(folder, Path) else folder
-        self._where = f" of {folder}" if isinstance(folder, Path) else ""
+        self._where = str(folder) if isinstance(folder, Path) else "the folder"
         self._clock = clock
         self._aside = Aside(self._folder)
         self._segments = Segments(self._folder, self._aside, limit=limit_bytes)
@@ -122,9 +123,12 @@ class FileSpool(Spool):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except OSError as exc:
-            detail = f"the disk{self._where} refuses: {exc.strerror or type(exc).__name__}"
+            if method == "open" and exc.errno in _MISPLACED:
+                reason = f"{self._where} cannot be used: {exc.strerror}"
+                raise ConfigurationError(f"URLMON_SPOOL_DIR: {reason}") from exc
+            detail = f"the disk of {self._where} refuses: {exc.strerror or type(exc).__name__}"
             if exc.errno in _FULL:
-                detail = f"there is no space left on the disk{self._where}"
+                detail = f"there is no space left on the disk of {self._where}"
             raise UnavailableError(STORE, f"Spool.{method}", detail) from exc
 
     async def _decoded(self, raw: Raw) -> Spooled:
