@@ -22,7 +22,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from urlmon.domain.check_results import STORED, CheckResult, Fate
+from urlmon.domain.check_results import CheckResult
+from urlmon.domain.fates import STORED, Fate
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.errors import UnavailableError
 from urlmon.services.result_writer import Pace, ResultWriter, Timing

@@ -313,6 +313,18 @@ async def test_poison_is_put_aside_and_the_rest_is_stored(size: int) -> None:
         assert len(bench.store.batches) < 60
 
 
+async def test_rejected_results_are_put_aside() -> None:
+    """What the store itself finds out to be bad is buried with what it said."""
+    bench = Bench()
+    batch = results(10)
+    bench.store.rejects = {batch[4]}
+    async with bench.writer.running() as writer:
+        receipt = await writer.submit(batch)
+        await bench.settle(0.1)
+        assert await receipt.stored() == {"memory": Tally(stored=9, dead=1)}
+        assert bench.spool.buried == [(batch[4], "memory: out of its range")]
+
+
 async def test_a_store_that_takes_nothing_buries_nothing() -> None:
     """Where no result is taken, as without a right, all wait until somebody mends it."""
     bench = Bench()

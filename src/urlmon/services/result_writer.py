@@ -49,9 +49,9 @@ class ResultWriter:
 
     A store that fails over the content of a batch (any other error of urlmon) has it sent again by
     halves, until those results are found that it fails over alone.  They are put aside as dead
-    letters, with the reason, as are those whose fate is neither `expired` nor `future`; the rest is
-    stored.  Where the store takes none of a batch it is not the results' fault: all wait, and
-    `Account.problem` says why.
+    letters, with the reason, as are those that it rejects; the rest is stored.  Those that are too
+    old for it, or too far ahead, are refused and counted.  Where the store takes none of a batch it
+    is not the results' fault: all wait, and `Account.problem` says why.
 
     A result may be sent twice, after a lost reply or a crash; stores take it once.
     """
