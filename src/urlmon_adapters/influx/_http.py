@@ -58,8 +58,11 @@ class Answer:
     body: bytes
 
 
-class _Said(Exception):  # noqa: N818 - it is raised nowhere
+class Said(Exception):  # noqa: N818 - it is raised nowhere
     """The cause of an error: what the server answered, in its own words."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"{answer.status}: {answer.body.decode(errors='replace')}")
 
 
 class Http:
@@ -115,7 +118,7 @@ class Http:
             async with response:
                 status = response.status
                 if status not in request.accepts:
-                    said = (await response.read()).decode(errors="replace")
+                    said = Said(Answer(status=status, body=await response.read()))
                     meant = request.unauthorized if status == _UNAUTHORIZED else status
                     error = refused(
                         meant,
@@ -123,7 +126,7 @@ class Http:
                         writing=request.writing,
                         retry_after=wait_asked_for(response.headers),
                     )
-                    raise error from _Said(f"{status} {response.reason}: {said}")
+                    raise error from said
                 yield response
         except (aiohttp.ClientError, OSError) as exc:
             raise failed(exc, operation, writing=request.writing) from exc

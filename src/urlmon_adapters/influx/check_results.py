@@ -28,9 +28,10 @@ from urlmon.domain.pages import Page, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultStore, Clock
 from urlmon_adapters.influx._client import Influx, Rows
-from urlmon_adapters.influx._lines import encode, microseconds
+from urlmon_adapters.influx._lines import microseconds
 from urlmon_adapters.influx._queries import FIELDS, TAGS, batches, check_scope, params, select
 from urlmon_adapters.influx._rows import decode
+from urlmon_adapters.influx._writing import write_results
 
 _RECORD: Final = "CheckResultStore.record"
 _LATEST: Final = "CheckResultStore.latest"
@@ -66,9 +67,8 @@ class InfluxCheckResultStore(CheckResultStore):
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
         fates, kept = judge_batch(batch, now=self._clock.now(), retention=self._retention)
-        if kept:
-            await self._influx.write(_RECORD, encode(kept))
-        return settle(batch, fates, {})
+        found = await write_results(self._influx, _RECORD, kept) if kept else {}
+        return settle(batch, fates, found)
 
     async def latest(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]

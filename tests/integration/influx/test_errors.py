@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from attrs import evolve
-from tests.fixtures.influx import make_bucket, make_token, opened, stores
+from tests.fixtures.influx import make_token, opened, stores
 from tests.fixtures.proxy import Proxy
 from tests.integration.influx._calls import (
     CALLS,
@@ -18,7 +17,6 @@ from tests.integration.influx._calls import (
     WRITES,
     error_of,
     everything_said,
-    now_due,
     recent,
 )
 from tests.integration.influx._servers import answer, answering, rows
@@ -28,7 +26,6 @@ from urlmon.domain.fates import STORED
 from urlmon.errors import CorruptDataError, StoreError, UnavailableError
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import FakeClock
-from urlmon_adapters.influx._lines import microseconds
 
 if TYPE_CHECKING:
     from urlmon_adapters.influx import Influx
@@ -309,30 +306,6 @@ async def test_cancelling_passes_through(influx: Influx, clock: FakeClock, opera
         proxy.silent = False
         assert await recording.results.latest(TENANT, []) == {}
         await CALLS[operation](recording)
-
-
-async def test_points_beyond_the_servers_retention(
-    missing_bucket: Influx, still_clock: FakeClock
-) -> None:
-    """What the server drops out of a batch is an error, and what it took is there."""
-    await make_bucket(missing_bucket, retention=timedelta(hours=1))
-    recording = stores(missing_bucket, still_clock)
-    good = now_due(recording)
-    old = evolve(good, scheduled_at=good.scheduled_at - timedelta(hours=2))
-    with pytest.raises(StoreError, match="a shorter time") as caught:
-        await recording.results.record([old, good])
-    assert not isinstance(caught.value, UnavailableError)
-    page = await recording.results.history(TENANT, [MONITOR], period=recent(recording))
-    assert page.items == (good,)
-
-
-async def test_fields_of_other_types(influx: Influx, clock: FakeClock) -> None:
-    """A bucket that holds something else by our names is an error, not a loss."""
-    at = microseconds(clock.now())
-    await influx.write("test", [f'check_results checked_at_us="a text" {at}'.encode()])
-    recording = stores(influx, clock)
-    with pytest.raises(StoreError, match="other types"):
-        await recording.results.record([now_due(recording)])
 
 
 async def test_the_largest_batch(influx: Influx, clock: FakeClock) -> None:
