@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.fixtures.campaign",
     "tests.fixtures.servers",
     "tests.fixtures.influx",
+    "tests.fixtures.rolled_up",
     "tests.fixtures.postgres",
     "tests.fixtures.recording",
     "tests.fixtures.relational",

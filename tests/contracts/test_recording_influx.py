@@ -25,3 +25,10 @@ class TestInfluxCheckStatistics(CheckStatisticsContract):
     def recording(self, influx_recording: ResultStores) -> ResultStores:
         """The real adapters."""
         return influx_recording
+
+
+class TestInfluxCheckStatisticsFromRollups(CheckStatisticsContract):
+    @pytest.fixture
+    def recording(self, kept_recording: ResultStores) -> ResultStores:
+        """The real adapters, which roll up what there is before each question."""
+        return kept_recording

@@ -8,6 +8,7 @@ from urlmon_adapters.influx._bucket import ensure_bucket
 from urlmon_adapters.influx._client import Influx
 from urlmon_adapters.influx.check_results import InfluxCheckResultStore
 from urlmon_adapters.influx.health import InfluxHealthCheck
+from urlmon_adapters.influx.rollups import RollupKeeper
 from urlmon_adapters.influx.statistics import InfluxCheckStatistics
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "InfluxCheckResultStore",
     "InfluxCheckStatistics",
     "InfluxHealthCheck",
+    "RollupKeeper",
     "ensure_bucket",
 ]

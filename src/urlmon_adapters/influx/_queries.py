@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
+
+from attrs import field, frozen
 
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import check_many
 from urlmon_adapters.influx._client import Params
+from urlmon_adapters.influx._lines import microseconds
 
 # The server plans a longer list in a time that grows with its square.
 _BATCH: Final = 100
+RESULTS: Final = "check_results"
+END_US: Final = microseconds(datetime(2200, 1, 1, tzinfo=UTC))
+"""No point of ours is so late."""
 FIELDS: Final = (
     '"checked_at_us", "status_code", "response_time_us", "dns_us", "connect_us", "tls_us",'
     ' "ttfb_us", "transfer_us", "tls_expires_at_us", "size_bytes", "error_kind", "error_message"'
@@ -18,41 +25,50 @@ FIELDS: Final = (
 TAGS: Final = '"tenant_id", "monitor_id", "location", "success"'
 
 
-def select(
-    columns: str, *, monitors: int = 0, conditions: Sequence[str] = (), then: str = ""
-) -> str:
-    """Return the text of a query of one tenant's results in a range of time.
+@frozen(kw_only=True)
+class Select:
+    """A query of points in a stretch of time.
 
-    Args:
-        columns: What is read.
-        monitors: Of how many monitors; 0 for all.
+    Attributes:
+        columns: What is read, a constant.
+        source: The measurement, a constant.
+        since_us: The first microsecond since 1970.
+        until_us: The first one after the last.
+        tenant_id: Whose; None for everybody's.
+        monitor_ids: Of which monitors; none for all.
         conditions: What else must be true, each a constant.
+        values: What `conditions` name with a `$`.
         then: What follows the conditions, a constant.
     """
-    owners = " OR ".join(f'"monitor_id" = $monitor{number}' for number in range(monitors))
-    every = (
-        '"tenant_id" = $tenant AND time >= $since AND time < $until',
-        *([f"({owners})"] if owners else []),
-        *conditions,
-    )
-    return f'SELECT {columns} FROM "check_results" WHERE {" AND ".join(every)} {then}'  # noqa: S608  # constants only
 
+    columns: str
+    source: str = RESULTS
+    since_us: int
+    until_us: int
+    tenant_id: TenantId | None = None
+    monitor_ids: Sequence[MonitorId] = ()
+    conditions: Sequence[str] = ()
+    values: Mapping[str, str] = field(factory=dict)
+    then: str = ""
 
-def params(
-    tenant_id: TenantId,
-    monitor_ids: Sequence[MonitorId],
-    since_us: int,
-    until_us: int,
-    **others: str,
-) -> Params:
-    """Return the values of a query that `select` made."""
-    return {
-        "tenant": str(tenant_id),
-        "since": since_us * 1_000,
-        "until": until_us * 1_000,
-        **{f"monitor{number}": str(each) for number, each in enumerate(monitor_ids)},
-        **others,
-    }
+    def bound(self) -> tuple[str, Params]:
+        """Return the text, and the values to bind to it."""
+        values: dict[str, str | int] = {
+            "since": self.since_us * 1_000,
+            "until": self.until_us * 1_000,
+            **self.values,
+        }
+        every = ["time >= $since AND time < $until", *self.conditions]
+        if self.tenant_id is not None:
+            every.append('"tenant_id" = $tenant')
+            values["tenant"] = str(self.tenant_id)
+        if self.monitor_ids:
+            names = [f"monitor{number}" for number in range(len(self.monitor_ids))]
+            values |= zip(names, map(str, self.monitor_ids), strict=True)
+            owners = " OR ".join(f'"monitor_id" = ${name}' for name in names)
+            every.append(f"({owners})")
+        where = " AND ".join(every)
+        return f'SELECT {self.columns} FROM "{self.source}" WHERE {where} {self.then}', values  # noqa: S608  # constants only
 
 
 def check_scope(tenant_id: TenantId, monitor_ids: Sequence[MonitorId]) -> tuple[MonitorId, ...]:

@@ -33,6 +33,19 @@ _PUT: Final = [getattr(CheckResult, each.name).__set__ for each in fields(CheckR
 _PUT_PHASE: Final = [getattr(Phases, each.name).__set__ for each in fields(Phases)]
 
 
+Owner = tuple[TenantId, MonitorId]
+"""A monitor, and whose it is."""
+
+
+def owner_of(row: Mapping[str, Any]) -> Owner:
+    """Return whose row it is.
+
+    Raises:
+        ValueError: It is nobody's.
+    """
+    return TenantId(row["tenant_id"]), MonitorId(row["monitor_id"])
+
+
 def check_tenant(row: Mapping[str, Any], tenant_id: TenantId) -> None:
     """Refuse what no query of ours can give.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from attrs import frozen
@@ -29,7 +29,8 @@ from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultStore, Clock
 from urlmon_adapters.influx._client import Influx, Rows
 from urlmon_adapters.influx._lines import microseconds
-from urlmon_adapters.influx._queries import FIELDS, TAGS, batches, check_scope, params, select
+from urlmon_adapters.influx._marks import forgotten_line, late_lines
+from urlmon_adapters.influx._queries import END_US, FIELDS, TAGS, Select, batches, check_scope
 from urlmon_adapters.influx._rows import decode
 from urlmon_adapters.influx._writing import write_results
 
@@ -42,7 +43,6 @@ _NEWEST: Final = "ORDER BY time DESC"
 # How far `latest` looks back at first, and then for the monitors that it has not found: the server
 # opens every series in every shard of the time that is asked for.
 _LOOK_BACK: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=8))
-_END: Final = microseconds(datetime(2200, 1, 1, tzinfo=UTC))
 # Rows read beyond a page, so that its last instant is nearly always read in full at once.
 _SPARE: Final = 64
 
@@ -66,7 +66,11 @@ class InfluxCheckResultStore(CheckResultStore):
 
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
-        fates, kept = judge_batch(batch, now=self._clock.now(), retention=self._retention)
+        now = self._clock.now()
+        fates, kept = judge_batch(batch, now=now, retention=self._retention)
+        late = late_lines(kept, microseconds(now))
+        if late:  # first, so that no rollup is believed that lacks what is written then
+            await self._influx.write(_RECORD, late)
         found = await write_results(self._influx, _RECORD, kept) if kept else {}
         return settle(batch, fates, found)
 
@@ -74,7 +78,7 @@ class InfluxCheckResultStore(CheckResultStore):
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
     ) -> Mapping[MonitorId, CheckResult]:
         asked = missing = check_scope(tenant_id, monitor_ids)
-        now, until = self._clock.now(), _END
+        now, until = self._clock.now(), END_US
         found: dict[MonitorId, CheckResult] = {}
         for back in (*(age for age in _LOOK_BACK if age < self._retention), self._retention):
             since = microseconds(now - back)
@@ -129,9 +133,14 @@ class InfluxCheckResultStore(CheckResultStore):
 
     async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         (monitor_id,) = check_scope(tenant_id, [monitor_id])
+        owner = tenant_id, monitor_id
         # Values cannot be bound here; these are ids, of hexadecimal digits and hyphens.
-        predicate = f'''_measurement="check_results" AND tenant_id="{tenant_id}"'''
-        await self._influx.delete(_FORGET, f'''{predicate} AND monitor_id="{monitor_id}"''')
+        await self._influx.delete(
+            _FORGET, f'''tenant_id="{tenant_id}" AND monitor_id="{monitor_id}"'''
+        )
+        # A rollup that was being made meanwhile is not believed.
+        line = forgotten_line(owner, microseconds(self._clock.now()))
+        await self._influx.write(_FORGET, [line])
 
     async def _newest_of_each(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId], since: int, until: int
@@ -143,9 +152,15 @@ class InfluxCheckResultStore(CheckResultStore):
             for each in decode(rows, tenant_id, monitor_ids):
                 found[each.monitor_id].append(each)
 
-        text = select(FIELDS, monitors=len(monitor_ids), then=_NEWEST_OF_EACH)
-        values = params(tenant_id, monitor_ids, since, until)
-        await self._influx.query(_LATEST, text, values, take=take)
+        query = Select(
+            columns=FIELDS,
+            since_us=since,
+            until_us=until,
+            tenant_id=tenant_id,
+            monitor_ids=monitor_ids,
+            then=_NEWEST_OF_EACH,
+        )
+        await self._influx.query(_LATEST, *query.bound(), take=take)
         return found
 
 
@@ -186,14 +201,20 @@ class _History:
 
     async def _read(self, since: int, until: int, then: str) -> list[CheckResult]:
         monitors = self.monitor_ids
-        text = select(
-            f"{FIELDS}, {TAGS}", monitors=len(monitors), conditions=self.conditions, then=then
+        query = Select(
+            columns=f"{FIELDS}, {TAGS}",
+            since_us=since,
+            until_us=until,
+            tenant_id=self.tenant_id,
+            monitor_ids=monitors,
+            conditions=self.conditions,
+            values={"location": self.location},
+            then=then,
         )
         found: list[CheckResult] = []
         await self.influx.query(
             _HISTORY,
-            text,
-            params(self.tenant_id, monitors, since, until, location=self.location),
+            *query.bound(),
             take=lambda rows: found.extend(decode(rows, self.tenant_id, monitors)),
         )
         return found

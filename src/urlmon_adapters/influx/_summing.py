@@ -1,0 +1,216 @@
+"""Adds results up: from rollups where they hold, and from the results themselves elsewhere.
+
+The longest spans come first; what no rollup can be believed of is left to the shorter ones, and at
+last to the results.  So the answer is right however far the upkeep of rollups has got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, pairwise
+from typing import Final
+
+from attrs import define, field
+
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.periods import Period
+from urlmon_adapters.influx._client import Influx, Rows
+from urlmon_adapters.influx._lines import microseconds
+from urlmon_adapters.influx._marks import Touched, read_rolled, read_touched
+from urlmon_adapters.influx._points import TIMES, Collector, sum_up
+from urlmon_adapters.influx._queries import TAGS, Select, batches
+from urlmon_adapters.influx._rows import Owner, check_owner
+from urlmon_adapters.influx._spans import LEVELS, Level, Stretch, joined
+from urlmon_adapters.influx._sums import TOTAL, Rolled, merged, read_us_of, unpack
+
+# Rollups that are read in vain, between others that are wanted, cost less than a query more.
+_GAP: Final = 24
+_BY_TAGS: Final = f"GROUP BY {TAGS}"
+_BY_OWNER: Final = 'GROUP BY "tenant_id", "monitor_id"'
+_BY_LOCATION: Final = f'{_BY_OWNER}, "location"'
+
+Pieces = defaultdict[str, list[Rolled]]
+"""What has been found of a part of a period, by location."""
+Texts = dict[tuple[MonitorId, int], dict[str, str]]
+"""Rollups as they are stored, by monitor and span, and then by location."""
+
+
+@define(kw_only=True)
+class Summing:
+    """Adds up the results of some monitors, up to a hundred, in parts of a period.
+
+    Attributes:
+        influx: The bucket.
+        operation: The port's method.
+        tenant_id: The owner.
+        monitor_ids: The monitors.
+        parts: Stretches of time in their order, which do not overlap.
+        by_location: Whether each location is added up, or all together as the `TOTAL`.
+    """
+
+    influx: Influx
+    operation: str
+    tenant_id: TenantId
+    monitor_ids: Sequence[MonitorId]
+    parts: Sequence[Stretch]
+    by_location: bool
+    _touched: Mapping[Owner, Touched] = field(init=False, factory=dict)
+    _left: list[list[Stretch]] = field(init=False, factory=list)
+    _found: dict[MonitorId, list[Pieces]] = field(init=False, factory=dict)
+
+    async def run(self) -> dict[MonitorId, list[dict[str, Rolled]]]:
+        """Return of each monitor what each part adds up to, by location, in their order."""
+        self._left = [[part] for part in self.parts]
+        self._found = {each: [defaultdict(list) for _ in self.parts] for each in self.monitor_ids}
+        self._touched = await read_touched(
+            self.influx,
+            self.operation,
+            self.parts[0][0],
+            tenant_id=self.tenant_id,
+            monitor_ids=self.monitor_ids,
+        )
+        for level in LEVELS:
+            await self._take_rollups(level)
+        for stretch in joined(chain.from_iterable(self._left)):
+            await self._take_results(stretch)
+        answers: dict[MonitorId, list[dict[str, Rolled]]] = {}
+        for monitor_id, found in self._found.items():
+            answers[monitor_id] = [
+                {location: merged(some) for location, some in sorted(pieces.items())}
+                for pieces in found
+            ]
+            await asyncio.sleep(0)
+        return answers
+
+    async def _take_rollups(self, level: Level) -> None:
+        """Take the rollups of one length that hold for all of the monitors."""
+        wanted = {
+            span: place
+            for place, left in enumerate(self._left)
+            for since, until in left
+            for span in level.within(since, until)
+        }
+        marked = await read_rolled(self.influx, self.operation, level, list(wanted))
+        wanted = {span: place for span, place in wanted.items() if span in marked}
+        texts = await self._read(level, list(wanted))
+        good = self._good(level, wanted, texts)
+        for monitor_id, found in self._found.items():
+            for span in good:
+                for location, text in texts.get((monitor_id, span), {}).items():
+                    found[wanted[span]][location].append(unpack(text))
+            await asyncio.sleep(0)  # a monitor can have many; let others in
+        for span in good:
+            self._cut(wanted[span], (span, span + level.length_us))
+
+    def _good(self, level: Level, spans: Iterable[int], texts: Texts) -> list[int]:
+        """Return the spans whose rollups hold for all of the monitors."""
+        good = dict.fromkeys(spans)
+        for monitor_id in self.monitor_ids:
+            touched = self._touched.get((self.tenant_id, monitor_id))
+            if touched is None:
+                continue
+            late = touched.late_in(level)
+            for span in list(good):
+                parts = texts.get((monitor_id, span), {}).values()
+                if not touched.holds(late, span, min(map(read_us_of, parts), default=None)):
+                    del good[span]
+        return list(good)
+
+    def _cut(self, place: int, out: Stretch) -> None:
+        """Take a stretch out of what is left of a part."""
+        pieces = (
+            pair
+            for since, until in self._left[place]
+            for pair in (
+                ((since, min(until, out[0])), (max(since, out[1]), until))
+                if since < out[1] and out[0] < until
+                else ((since, until),)
+            )
+        )
+        self._left[place] = [(since, until) for since, until in pieces if since < until]
+
+    async def _read(self, level: Level, spans: Sequence[int]) -> Texts:
+        texts: Texts = {}
+
+        def take(rows: Rows) -> None:
+            monitor_id = check_owner(rows.tags, self.tenant_id, self._found)
+            location = rows.tags["location"] if self.by_location else TOTAL
+            for time, text in rows.values:
+                texts.setdefault((monitor_id, level.span_at(time)), {})[location] = text
+
+        runs = joined(
+            ((span, span + level.length_us) for span in spans), gap=_GAP * level.length_us
+        )
+        for since, until in runs:
+            query = Select(
+                columns='"sums"',
+                source=level.source(by_location=self.by_location),
+                since_us=level.stands_at(since),
+                until_us=level.stands_at(until - level.length_us) + 1,
+                tenant_id=self.tenant_id,
+                monitor_ids=self.monitor_ids,
+                then=_BY_LOCATION if self.by_location else _BY_OWNER,
+            )
+            await self.influx.query(self.operation, *query.bound(), take=take)
+        return texts
+
+    async def _take_results(self, stretch: Stretch) -> None:
+        """Take the results themselves, which may belong to several parts."""
+        since, until = stretch
+        collector = Collector((self.tenant_id, each) for each in self.monitor_ids)
+        query = Select(
+            columns=TIMES,
+            since_us=since,
+            until_us=until,
+            tenant_id=self.tenant_id,
+            monitor_ids=self.monitor_ids,
+            then=_BY_TAGS,
+        )
+        await self.influx.query(self.operation, *query.bound(), take=collector)
+        places = [
+            place for place, part in enumerate(self.parts) if part[0] < until and since < part[1]
+        ]
+        edges = [since, *(self.parts[place][0] for place in places[1:]), until]
+        for monitor_id, found in self._found.items():
+            sums = sum_up(collector.of((self.tenant_id, monitor_id)), edges)
+            for place, pieces in zip(places, sums, strict=True):
+                for location, rolled in pieces.items():
+                    if (location != TOTAL) == self.by_location:
+                        found[place][location].append(rolled)
+            await asyncio.sleep(0)
+
+
+async def add_up(
+    influx: Influx,
+    operation: str,
+    tenant_id: TenantId,
+    monitor_ids: Sequence[MonitorId],
+    periods: Sequence[Period],
+    *,
+    by_location: bool = False,
+) -> dict[MonitorId, list[dict[str, Rolled]]]:
+    """Return of each monitor what each of some adjoining periods adds up to, by location.
+
+    Args:
+        influx: The bucket.
+        operation: The port's method.
+        tenant_id: The owner.
+        monitor_ids: The monitors.
+        periods: In their order, each beginning where the one before ends.
+        by_location: Whether each location is added up, or all together as the `TOTAL`.
+    """
+    edges = [microseconds(each.since) for each in periods] + [microseconds(periods[-1].until)]
+    found: dict[MonitorId, list[dict[str, Rolled]]] = {}
+    for some in batches(monitor_ids):
+        summing = Summing(
+            influx=influx,
+            operation=operation,
+            tenant_id=tenant_id,
+            monitor_ids=some,
+            parts=list(pairwise(edges)),
+            by_location=by_location,
+        )
+        found |= await summing.run()
+    return found

@@ -1,0 +1,247 @@
+"""Rollups: what they are made of, when they are believed, and what touches them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import evolve
+from tests.fixtures.influx import RETENTION, stores
+from tests.integration.influx._calls import MONITOR, TENANT
+
+from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.periods import Period
+from urlmon.testing.builders import a_result
+from urlmon.testing.clock import FakeClock
+from urlmon_adapters.influx import RollupKeeper
+from urlmon_adapters.influx._spans import DAY, HOUR, WEEK
+
+if TYPE_CHECKING:
+    from urlmon.testing.contracts.stores import ResultStores
+    from urlmon_adapters.influx import Influx
+
+HOURS = timedelta(hours=1)
+DAYS = timedelta(days=1)
+MINUTES = timedelta(minutes=1)
+BOOM = CheckError(kind=ErrorKind.STATUS, message="500")
+# A Tuesday: weeks begin on Thursdays, as the epoch does.
+NOW = datetime(2026, 6, 16, 10, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock in the middle of an hour."""
+    return FakeClock(NOW)
+
+
+@pytest.fixture
+def recording(influx: Influx, clock: FakeClock) -> ResultStores:
+    """The real adapters."""
+    return stores(influx, clock)
+
+
+@pytest.fixture
+def keeper(influx: Influx, clock: FakeClock) -> RollupKeeper:
+    """What keeps rollups."""
+    return RollupKeeper(influx, clock, retention=RETENTION)
+
+
+async def rows(influx: Influx, measurement: str) -> list[tuple[int, str]]:
+    """Return the rollups of a length, with their times."""
+    found: list[tuple[int, str]] = []
+    await influx.query(
+        "test",
+        f'SELECT "sums" FROM "{measurement}"',
+        {},
+        take=lambda part: found.extend((row[0], row[1]) for row in part.values),
+    )
+    return found
+
+
+async def checks(recording: ResultStores, since: datetime, until: datetime) -> tuple[int, int]:
+    """Return how many checks a period has, and how many failed."""
+    period = Period(since=since, until=until)
+    found = await recording.statistics.summary(TENANT, {MONITOR: HOURS}, period=period)
+    return found[MONITOR].statistics.checks, found[MONITOR].statistics.failures
+
+
+def a_check(at: datetime, **fields: Any) -> CheckResult:
+    """Make a result of the monitor."""
+    return a_result(TENANT, MONITOR, scheduled_at=at, **fields)
+
+
+async def alter(influx: Influx, measurement: str, old: str, new: str) -> None:
+    """Change the rollups of a length, so that an answer shows whether it comes from them."""
+    for at, text in await rows(influx, measurement):
+        tags = f"monitor_id={MONITOR},tenant_id={TENANT}"
+        assert old in text
+        changed = text.replace(old, new, 1)
+        await influx.write("test", [f'{measurement},{tags} sums="{changed}" {at}'.encode()])
+
+
+@pytest.mark.parametrize(
+    ("measurement", "back"),
+    [("check_hours", 5 * HOURS), ("check_days", 3 * DAYS), ("check_weeks", 20 * DAYS)],
+)
+async def test_an_answer_comes_from_the_longest_rollups(
+    influx: Influx, recording: ResultStores, keeper: RollupKeeper, measurement: str, back: timedelta
+) -> None:
+    """Hours, days and weeks are read in the place of the results that they consist of."""
+    at = NOW - back
+    await recording.results.record([a_check(at)])
+    recording.clock.advance(20 * MINUTES)  # type: ignore[attr-defined]
+    await keeper.run()
+    (text,) = {text for _, text in await rows(influx, measurement)}
+    read_us, made = text.split(" ")[:2]
+    await alter(influx, measurement, f"{read_us} {made} 1 0", f"{read_us} {made} 777 7")
+    assert await checks(recording, NOW - 60 * DAYS, NOW + HOURS) == (777, 7)
+    # A period that cuts the hour reads the result itself.
+    assert await checks(recording, at - MINUTES, at + MINUTES) == (1, 0)
+
+
+async def test_late_results(
+    influx: Influx, recording: ResultStores, keeper: RollupKeeper, clock: FakeClock
+) -> None:
+    """What arrives after its hour was rolled up counts at once, and is rolled up again."""
+    at = NOW - 20 * DAYS
+    await recording.results.record([a_check(at)])
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    assert await checks(recording, NOW - 60 * DAYS, NOW) == (1, 0)
+    await recording.results.record([a_check(at + MINUTES), a_check(at, error=BOOM)])
+    assert await checks(recording, NOW - 60 * DAYS, NOW) == (2, 1)
+    # The write may still be under way somewhere else: nothing is rolled up yet.
+    clock.advance(4 * MINUTES)
+    await keeper.run()
+    assert await checks(recording, NOW - 60 * DAYS, NOW) == (2, 1)
+    assert {text.split(" ")[2] for _, text in await rows(influx, "check_weeks")} == {"1"}
+    clock.advance(2 * MINUTES)
+    await keeper.run()
+    for measurement in ("check_hours", "check_days", "check_weeks"):
+        assert {text.split(" ")[2] for _, text in await rows(influx, measurement)} == {"2"}
+    await alter(influx, "check_weeks", " 2 1 ", " 777 7 ")
+    assert await checks(recording, NOW - 60 * DAYS, NOW) == (777, 7)
+
+
+async def test_an_older_rollup_that_is_written_late(
+    influx: Influx, recording: ResultStores, keeper: RollupKeeper, clock: FakeClock
+) -> None:
+    """A process that was paused writes what it had read long ago: that is not believed."""
+    at = NOW - 5 * HOURS
+    await recording.results.record([a_check(at)])
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    ((time, old),) = await rows(influx, "check_hours")
+    await recording.results.record([a_check(at + MINUTES)])
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    tags = f"monitor_id={MONITOR},tenant_id={TENANT}"
+    await influx.write("test", [f'check_hours,{tags} sums="{old}" {time}'.encode()])
+    assert await checks(recording, NOW - DAYS, NOW) == (2, 0)
+
+
+async def test_a_forgotten_monitor(
+    influx: Influx, recording: ResultStores, keeper: RollupKeeper, clock: FakeClock
+) -> None:
+    """Its rollups go with its results, and one that was under way is not believed."""
+    other = MonitorId.new()
+    at = NOW - 20 * DAYS
+    await recording.results.record([a_check(at), a_result(TENANT, other, scheduled_at=at)])
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    kept = {name: await rows(influx, name) for name in ("check_hours", "check_days", "check_weeks")}
+    await recording.results.forget_monitor(TENANT, MONITOR)
+    for name, before in kept.items():
+        assert len(await rows(influx, name)) == len(before) // 2
+    assert await checks(recording, NOW - 60 * DAYS, NOW) == (0, 0)
+    tags = f"monitor_id={MONITOR},tenant_id={TENANT}"
+    for name, before in kept.items():
+        for time, text in before[:1]:
+            await influx.write("test", [f'{name},{tags} sums="{text}" {time}'.encode()])
+    assert await checks(recording, NOW - 60 * DAYS, NOW) == (0, 0)
+    usage = await recording.statistics.usage(TENANT, first=at.date(), last=NOW.date())
+    assert sum(day.checks for day in usage) == 1
+    # Whoever is recorded again counts.
+    await recording.results.record([a_check(at)])
+    assert await checks(recording, NOW - 60 * DAYS, NOW) == (1, 0)
+
+
+async def test_upkeep_that_stopped_in_the_middle(
+    influx: Influx, recording: ResultStores, clock: FakeClock
+) -> None:
+    """Wherever upkeep stops, each answer stays right, and the next run goes on from there."""
+    instants = [NOW - number * 7 * HOURS for number in range(60)]
+    await recording.results.record([a_check(at, error=None) for at in instants])
+    clock.advance(20 * MINUTES)
+    expected = (60, 0)
+    real = influx.write
+    for stop_at in (0, 1, 2, 5, 30, 31, 60, 61, 70, 75, 80, 1_000):
+        left = [stop_at]
+
+        async def write(*args: Any, left: list[int] = left, **kwargs: Any) -> Any:
+            if not left[0]:
+                raise InterruptedError
+            left[0] -= 1
+            return await real(*args, **kwargs)
+
+        influx.write = write  # type: ignore[method-assign]
+        try:
+            await RollupKeeper(influx, clock, retention=RETENTION).run()
+        except InterruptedError:
+            pass
+        finally:
+            influx.write = real  # type: ignore[method-assign]
+        assert await checks(recording, NOW - 60 * DAYS, NOW + HOURS) == expected
+    assert len(await rows(influx, "check_hours")) == 59  # and the hour that is not over
+
+
+async def test_many_keepers_at_once(
+    influx: Influx, recording: ResultStores, clock: FakeClock
+) -> None:
+    """Several that run at the same time write the same, and answers are right throughout."""
+    import asyncio
+
+    instants = [NOW - number * 13 * HOURS for number in range(40)]
+    await recording.results.record([a_check(at) for at in instants])
+    clock.advance(20 * MINUTES)
+    keepers = [RollupKeeper(influx, clock, retention=RETENTION) for _ in range(3)]
+    running = asyncio.gather(*(each.run() for each in keepers))
+    while not running.done():
+        assert await checks(recording, NOW - 60 * DAYS, NOW + HOURS) == (40, 0)
+    await running
+    assert await checks(recording, NOW - 60 * DAYS, NOW + HOURS) == (40, 0)
+
+
+async def test_rows_of_another_tenant_in_rollups(
+    influx: Influx, recording: ResultStores, keeper: RollupKeeper, clock: FakeClock
+) -> None:
+    """One monitor id with two owners has two rollups, and each sees its own."""
+    other = TenantId.new()
+    at = NOW - 5 * HOURS
+    result = a_check(at)
+    await recording.results.record([result, evolve(result, tenant_id=other, error=BOOM)])
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    assert len(await rows(influx, "check_hours")) == 2
+    assert await checks(recording, NOW - DAYS, NOW) == (1, 0)
+    period = Period(since=NOW - DAYS, until=NOW)
+    theirs = await recording.statistics.summary(other, {MONITOR: HOURS}, period=period)
+    assert theirs[MONITOR].statistics.failures == 1
+
+
+@pytest.mark.parametrize("level", [HOUR, DAY, WEEK])
+def test_where_points_stand(level: Any) -> None:
+    """Each span has a time of its own, never before its end is gone, in the order of the spans."""
+    first = 20_000 * DAY.length_us // level.length_us * level.length_us
+    spans = [first + number * level.length_us for number in range(400)]
+    times = [level.stands_at(span) for span in spans]
+    assert times == sorted(set(times))
+    assert [level.span_at(time) for time in times] == spans
+    if level.block:
+        assert all(time >= span + level.length_us for span, time in zip(spans, times, strict=True))
+        # A point a shard would cost as much as the results.
+        assert len({time // DAY.length_us for time in times}) <= 400 // level.block + 1
+    with pytest.raises(ValueError, match="at no time"):
+        level.span_at(times[0] + 1)
