@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from tests.fixtures.twins import Twins, run_program
+from hypothesis.stateful import precondition, rule
+from tests.fixtures.twins import Twins, WorkingProgram, run_program
 
 from urlmon.domain.alert_policy import AlertPolicy, FlapMarks
 from urlmon.domain.alert_state import UNKNOWN, AlertState
@@ -34,12 +34,11 @@ POLICIES: Final = st.builds(
 )
 
 
-class AlertStates(RuleBasedStateMachine):
+class AlertStates(WorkingProgram):
     """Everything that can be done to alert states, to two monitors of two tenants each."""
 
     def __init__(self, twins: Twins) -> None:
-        super().__init__()
-        self.twins = twins
+        super().__init__(twins)
         self.seen: list[AlertState] = [UNKNOWN]
 
     @rule(
@@ -85,26 +84,12 @@ class AlertStates(RuleBasedStateMachine):
         """Forget a monitor."""
         self.twins.same(lambda stores: stores.alert_state.forget(*key))
 
-    @rule()
-    def lose(self) -> None:
-        """Lose everything."""
-        self.twins.lose()
-
-    @rule()
-    def repair(self) -> None:
-        """Declare whole what was lost, if it was."""
-        self.twins.repair()
-
     @rule(tenant_id=st.sampled_from(TENANTS))
     def read(self, tenant_id: TenantId) -> None:
         """Read all states of a tenant, and how many transitions there are."""
         self.twins.same(lambda stores: stores.outbox.backlog())
         self.twins.same(lambda stores: stores.alert_state.get_many(tenant_id, MONITORS))
         self.twins.same(lambda stores: stores.alert_state.get(tenant_id, MONITORS[0]))
-
-    def teardown(self) -> None:
-        """Leave nothing behind."""
-        self.twins.close()
 
 
 def test_alert_states(redis_url: str) -> None:

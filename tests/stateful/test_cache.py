@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from tests.fixtures.twins import Twins, run_program
+from hypothesis.stateful import precondition, rule
+from tests.fixtures.twins import Twins, WorkingProgram, run_program
 
 from urlmon.domain.caching import Entry, Turn
 from urlmon.domain.ids import TenantId
@@ -29,18 +29,15 @@ ENTRIES: Final = st.sampled_from(
     ]
 )
 VALUES: Final = st.sampled_from([b"", b"\xff", b"1"])
-# No value ends, by whatever chance, at a moment that is pushed to; nor does a turn.
-PUSHES: Final = st.sampled_from([10, 20, 40]).map(lambda minutes: minutes * MINUTE)
 TTLS: Final = st.sampled_from([5, 15, 25, 58]).map(lambda minutes: minutes * MINUTE)
 TURN: Final = 25 * MINUTE
 
 
-class CacheProgram(RuleBasedStateMachine):
+class CacheProgram(WorkingProgram):
     """Everything that can be done to a cache, each load in its steps."""
 
     def __init__(self, twins: Twins) -> None:
-        super().__init__()
-        self.twins = twins
+        super().__init__(twins)
         self.turns: list[tuple[Entry, str]] = []
         self.number = 0
 
@@ -91,15 +88,6 @@ class CacheProgram(RuleBasedStateMachine):
         """Give up one of the newest loads, whatever became of it."""
         entry, token = self.turns[-1 - number % min(len(self.turns), 6)]
         self.twins.same(lambda stores: shelf(stores).abandon(entry, token))
-
-    @rule(duration=PUSHES)
-    def advance(self, duration: timedelta) -> None:
-        """Let time pass."""
-        self.twins.advance(duration)
-
-    def teardown(self) -> None:
-        """Leave nothing behind."""
-        self.twins.close()
 
 
 def shelf(stores: WorkingStores) -> Shelf:

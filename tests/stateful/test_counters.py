@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
-from tests.fixtures.twins import Twins, run_program
+from hypothesis.stateful import rule
+from tests.fixtures.twins import WorkingProgram, run_program
 
 from urlmon.domain.counters import FailureCount
 from urlmon.domain.ids import MonitorId, TenantId
@@ -21,17 +21,11 @@ TENANTS: Final = [TenantId.new() for _ in range(2)]
 MONITORS: Final = [MonitorId.new() for _ in range(2)]
 KEYS: Final = st.tuples(st.sampled_from(TENANTS), st.sampled_from(MONITORS))
 INSTANTS: Final = st.integers(0, 15).map(lambda minute: NOON + minute * MINUTE)
-# No deadline ever falls on a moment that is pushed to, so that a slow test cannot miss it.
-PUSHES: Final = st.sampled_from([10, 20, 40]).map(lambda minutes: minutes * MINUTE)
 TTLS: Final = st.sampled_from([5, 15, 25, 55]).map(lambda minutes: minutes * MINUTE)
 
 
-class FailureCounts(RuleBasedStateMachine):
+class FailureCounts(WorkingProgram):
     """Everything that can be done to counts, of two monitors of two tenants each."""
-
-    def __init__(self, twins: Twins) -> None:
-        super().__init__()
-        self.twins = twins
 
     @rule(key=KEYS, at=INSTANTS, success=st.sampled_from([False, False, True]), ttl=TTLS)
     def record(self, key: Key, at: datetime, *, success: bool, ttl: timedelta) -> None:
@@ -51,30 +45,11 @@ class FailureCounts(RuleBasedStateMachine):
         count = FailureCount(failures=failures, watermark=at)
         self.twins.same(lambda stores: stores.counters.seed(*key, count=count, ttl=ttl))
 
-    @rule()
-    def lose(self) -> None:
-        """Lose everything."""
-        self.twins.lose()
-
-    @rule()
-    def repair(self) -> None:
-        """Declare whole what was lost, if it was."""
-        self.twins.repair()
-
     @rule(tenant_id=st.sampled_from(TENANTS))
     def read(self, tenant_id: TenantId) -> None:
         """Read all counts of a tenant."""
         self.twins.same(lambda stores: stores.counters.get_many(tenant_id, MONITORS))
         self.twins.same(lambda stores: stores.counters.get(tenant_id, MONITORS[0]))
-
-    @rule(duration=PUSHES)
-    def advance(self, duration: timedelta) -> None:
-        """Let time pass."""
-        self.twins.advance(duration)
-
-    def teardown(self) -> None:
-        """Leave nothing behind."""
-        self.twins.close()
 
 
 def test_failure_counts(redis_url: str) -> None:

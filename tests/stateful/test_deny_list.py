@@ -6,25 +6,22 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from tests.fixtures.twins import Twins, run_program
+from hypothesis.stateful import initialize, rule
+from tests.fixtures.twins import Twins, WorkingProgram, run_program
 
 from urlmon.domain.ids import TenantId
 from urlmon.domain.sessions import LOGIN_WINDOW
 
 MINUTE: Final = timedelta(minutes=1)
 TOKENS: Final = st.sampled_from(["a", "a}", "{a}"])
-# Nothing falls on a moment that is pushed to, so that a slow test cannot miss it.
-PUSHES: Final = st.sampled_from([10, 20, 40]).map(lambda minutes: minutes * MINUTE)
 OFFSETS: Final = st.integers(-3, 12).map(lambda tens: (10 * tens + 5) * MINUTE)
 
 
-class Denials(RuleBasedStateMachine):
+class Denials(WorkingProgram):
     """Everything that can be done to a list of denied tokens."""
 
     def __init__(self, twins: Twins) -> None:
-        super().__init__()
-        self.twins = twins
+        super().__init__(twins)
         self.begun: tuple[datetime, datetime] | None = None
 
     @initialize()
@@ -53,15 +50,6 @@ class Denials(RuleBasedStateMachine):
         self.twins.same(
             lambda stores: stores.deny_list.is_denied(token_id, issued_at=self.at(stores, offset))
         )
-
-    @rule(duration=PUSHES)
-    def advance(self, duration: timedelta) -> None:
-        """Let time pass."""
-        self.twins.advance(duration)
-
-    def teardown(self) -> None:
-        """Leave nothing behind."""
-        self.twins.close()
 
 
 def test_deny_list(redis_url: str) -> None:

@@ -6,25 +6,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from tests.fixtures.twins import Twins, run_program
+from hypothesis.stateful import precondition, rule
+from tests.fixtures.twins import Twins, WorkingProgram, run_program
 
 if TYPE_CHECKING:
     from urlmon.domain.leases import Lease
 
 MINUTE: Final = timedelta(minutes=1)
 NAMES: Final = st.sampled_from(["a", "a}", "{a}"])
-# No deadline ever falls on a moment that is pushed to, so that a slow test cannot miss it.
-PUSHES: Final = st.sampled_from([10, 20, 40]).map(lambda minutes: minutes * MINUTE)
 TTLS: Final = st.sampled_from([5, 15, 25, 55]).map(lambda minutes: minutes * MINUTE)
 
 
-class LocksProgram(RuleBasedStateMachine):
+class LocksProgram(WorkingProgram):
     """Everything that can be done to locks without waiting."""
 
     def __init__(self, twins: Twins) -> None:
-        super().__init__()
-        self.twins = twins
+        super().__init__(twins)
         self.leases: list[tuple[Lease, Lease]] = []
         self.fences: dict[tuple[str, int], int] = {}
 
@@ -66,15 +63,6 @@ class LocksProgram(RuleBasedStateMachine):
         self.twins.same(
             lambda stores: stores.locks.release(fake if stores is self.twins.stores[0] else real)
         )
-
-    @rule(duration=PUSHES)
-    def advance(self, duration: timedelta) -> None:
-        """Let time pass."""
-        self.twins.advance(duration)
-
-    def teardown(self) -> None:
-        """Leave nothing behind."""
-        self.twins.close()
 
 
 def test_locks(redis_url: str) -> None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     precondition,
     rule,
 )
-from tests.fixtures.twins import Twins, run_program
+from tests.fixtures.twins import Twins, WorkingProgram, run_program
 
 from urlmon.domain.alert_policy import AlertPolicy, FlapMarks
 from urlmon.domain.ids import MonitorId, TenantId
@@ -35,8 +34,6 @@ TENANT: Final = TenantId.new()
 SPREAD: Final = [MonitorId.new() for _ in range(4)]
 ONE_BUCKET: Final = [each for _ in range(400) if bucket_of(each := MonitorId.new()) == 3][:4]
 MINUTE: Final = timedelta(minutes=1)
-# No deadline ever falls on a moment that is pushed to, so that a slow test cannot miss it.
-PUSHES: Final = st.sampled_from([10, 20, 40]).map(lambda minutes: minutes * MINUTE)
 DEADLINES: Final = st.sampled_from([5, 15, 25]).map(lambda minutes: minutes * MINUTE)
 POLICIES: Final = [
     AlertPolicy(failure_threshold=1, reminder_interval=interval, flapping=marks)
@@ -46,12 +43,11 @@ POLICIES: Final = [
 NUMBERS: Final = st.integers(0, 3)
 
 
-class Outbox(RuleBasedStateMachine):
+class Outbox(WorkingProgram):
     """Everything that can be done to the outbox."""
 
     def __init__(self, twins: Twins) -> None:
-        super().__init__()
-        self.twins = twins
+        super().__init__(twins)
         self.claims: list[tuple[ClaimedTransition, ClaimedTransition]] = []
         self.outcomes: dict[MonitorId, CheckOutcome] = {}
         self.made = 0
@@ -153,11 +149,6 @@ class Outbox(RuleBasedStateMachine):
             )
         )
 
-    @rule(duration=PUSHES)
-    def advance(self, duration: timedelta) -> None:
-        """Let time pass."""
-        self.twins.advance(duration)
-
     @rule(request=st.integers(0, 5), times=st.integers(1, 9))
     def wear_out(self, request: int, times: int) -> None:
         """Claim and let the leases end, again and again."""
@@ -176,10 +167,6 @@ class Outbox(RuleBasedStateMachine):
             for answer in answers
         )
         assert fake == real
-
-    def teardown(self) -> None:
-        """Leave nothing behind."""
-        self.twins.close()
 
 
 def _by_monitor(claims: Iterable[ClaimedTransition]) -> dict[MonitorId, list[object]]:

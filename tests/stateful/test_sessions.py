@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from tests.fixtures.twins import Twins, run_program
+from hypothesis.stateful import precondition, rule
+from tests.fixtures.twins import Twins, WorkingProgram, run_program
 
 from urlmon.domain.ids import TenantId
 from urlmon.domain.sessions import Login, Session, session_id_of
@@ -20,18 +20,15 @@ if TYPE_CHECKING:
 MINUTE: Final = timedelta(minutes=1)
 TENANTS: Final = [TenantId.new() for _ in range(2)]
 USERS: Final = st.tuples(st.sampled_from(TENANTS), st.sampled_from(["ann", "a}"]))
-# No deadline ever falls on a moment that is pushed to, so that a slow test cannot miss it.
-PUSHES: Final = st.sampled_from([10, 20, 40]).map(lambda minutes: minutes * MINUTE)
 TTLS: Final = st.sampled_from([5, 15, 25]).map(lambda minutes: minutes * MINUTE)
 LIFETIMES: Final = st.sampled_from([25, 45, 85]).map(lambda minutes: minutes * MINUTE)
 
 
-class Sessions(RuleBasedStateMachine):
+class Sessions(WorkingProgram):
     """Everything that can be done to the sessions of two users of two tenants each."""
 
     def __init__(self, twins: Twins) -> None:
-        super().__init__()
-        self.twins = twins
+        super().__init__(twins)
         self.logins: list[tuple[Login, Login]] = []
         self.first: tuple[datetime, datetime] | None = None
         self.revoked: set[int] = set()
@@ -139,15 +136,6 @@ class Sessions(RuleBasedStateMachine):
             for which, sessions in enumerate(answers)
         )
         assert fake == real
-
-    @rule(duration=PUSHES)
-    def advance(self, duration: timedelta) -> None:
-        """Let time pass."""
-        self.twins.advance(duration)
-
-    def teardown(self) -> None:
-        """Leave nothing behind."""
-        self.twins.close()
 
 
 def test_sessions(redis_url: str) -> None:

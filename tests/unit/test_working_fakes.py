@@ -190,19 +190,6 @@ async def test_waiters_of_several_locks() -> None:
     assert not state.lease_waiters
 
 
-async def test_a_block_that_leaves_no_time() -> None:
-    """A lease that ended while the block let nobody else run is lost at its end."""
-    clock = FakeClock()
-    locks = InMemoryLocks(InMemoryState(clock=clock))
-
-    async def block() -> None:
-        async with locks.hold("job", ttl=TTL):
-            clock.advance(TTL)
-
-    with pytest.raises(LeaseLostError):
-        await block()
-
-
 async def test_a_lock_that_cannot_be_given_back() -> None:
     """A block is not failed because its lease could not be given back: that ends by itself."""
     state = InMemoryState()

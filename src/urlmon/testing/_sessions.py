@@ -14,12 +14,12 @@ class UserSessions:
     """The sessions of a user, by their ids.
 
     Attributes:
-        generation: Grows when all sessions are revoked.
+        generation: What a login begins with; another one after all sessions were revoked or lost.
         kept: Those that were not revoked.
         created: The ids of all that there ever were: no login is used again.
     """
 
-    generation: int = 1
+    generation: int
     kept: dict[str, Session] = field(factory=dict)
     created: set[str] = field(factory=set)
 

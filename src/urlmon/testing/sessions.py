@@ -104,7 +104,7 @@ class InMemorySessionStore(SessionStore):
         where = user_digest(require_tenant(tenant_id), user_id)
         async with self._state.faults.call("SessionStore.revoke_all"):
             user = self._user(where)
-            user.generation += 1
+            user.generation = next(self._state.generations)
             user.kept.clear()
 
     async def list(self, tenant_id: TenantId, user_id: str) -> tuple[Session, ...]:
@@ -113,7 +113,9 @@ class InMemorySessionStore(SessionStore):
             return newest_first(self._user(where).live(self._state.clock.now()).values())
 
     def _user(self, where: str) -> UserSessions:
-        return self._state.sessions.setdefault(where, UserSessions())
+        if where not in self._state.sessions:
+            self._state.sessions[where] = UserSessions(next(self._state.generations))
+        return self._state.sessions[where]
 
     def _drop(self, where: str, session_id: str) -> None:
         if where in self._state.sessions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -52,7 +53,9 @@ class InMemoryState:
         self.whole = True
         self.repair: str | None = None  # the newest
         self.lease_waiters: list[asyncio.Future[None]] = []
-        self.fences: dict[str, int] = {}  # grow for ever, whatever is lost
+        # These grow for ever, whatever is lost.
+        self.fences: dict[str, int] = {}
+        self.generations = itertools.count(1)  # of the sessions of all users
         # The change feed: each monitor with the number of its newest change, removed ones too.
         self.changes: dict[tuple[TenantId, MonitorId], int] = {}
         # When a monitor was removed, and when a sweep takes it up next.

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from tests.fixtures.working import PushedTime, in_redis
+from tests.fixtures.working import PushedTime, a_client, in_redis
 
 from urlmon.errors import LeaseLostError, UnavailableError
 from urlmon_adapters.redis import Keys, RedisClient, RedisLocks, build_topology
@@ -96,12 +96,13 @@ async def test_cancelled_acquire_and_nobody_there(
     proxy.silent = False
 
 
-async def test_refused_acquire(proxied_client: RedisClient, proxy: Proxy) -> None:
+async def test_refused_acquire(proxy: Proxy) -> None:
     """An acquisition that reached nobody is not repeated."""
-    proxy.refusing = True
+    client, proxy.refusing = a_client(proxy.url), True
     with pytest.raises(UnavailableError):
-        await in_redis(proxied_client).locks.acquire("job", ttl=TTL)
+        await in_redis(client).locks.acquire("job", ttl=TTL)
     assert proxy.connections == 1
+    await client.aclose()
 
 
 async def test_waiting_is_no_polling(
@@ -137,10 +138,11 @@ async def test_waiting_is_no_polling(
 async def test_waiters_leave_no_trace(
     own_client: RedisClient, admin: Redis, *, cancels: bool
 ) -> None:
-    """Who no longer waits listens to nothing."""
+    """Who no longer waits listens to nothing, and has left no task."""
     working = in_redis(own_client)
     lease = await working.locks.acquire("job", ttl=TTL)
     assert lease is not None
+    before = asyncio.all_tasks()
     waiter = asyncio.create_task(working.locks.acquire("job", ttl=TTL, wait=TTL))
     await _listened(own_client, "job")
     if cancels:
@@ -148,6 +150,7 @@ async def test_waiters_leave_no_trace(
     else:
         await working.locks.release(lease)
     await asyncio.wait([waiter])
+    assert asyncio.all_tasks() == before
     async with asyncio.timeout(10):
         while any(int(each["sub"]) for each in await admin.client_list()):  # noqa: ASYNC110
             await asyncio.sleep(0.001)

@@ -90,7 +90,9 @@ class HoldingContract:
                 await working.advance(TTL / 3)
                 await asyncio.sleep(PATIENCE_SECONDS)
 
+        before = asyncio.all_tasks()
         assert isinstance(await refusal_of(block()), LeaseLostError)
+        assert asyncio.all_tasks() == before
         assert not await is_held(working)
 
     async def test_hold_lost_unnoticed(self, working: WorkingStores) -> None:

@@ -56,6 +56,21 @@ class EndingContract:
         assert await working.sessions.find(others) is not None
         assert await working.sessions.find(await user.log_in()) is not None
 
+    async def test_lost(self, working: WorkingStores) -> None:
+        """What was lost is over: sessions, and logins that had begun, revoked before or not."""
+        user, stranger = User(working), User(working)
+        token, begun = await user.log_in(), await user.begin()
+        await stranger.revoke_all()
+        others = await stranger.begin()
+        await working.lose()
+        assert await working.sessions.find(token) is None
+        assert await user.list() == ()
+        await assert_over(user.create(begun))
+        await stranger.revoke_all()
+        await assert_over(stranger.create(others))
+        assert await working.sessions.find(await user.log_in()) is not None
+        await assert_over(user.create(begun))
+
     async def test_revoke_all_of_nothing(self, working: WorkingStores) -> None:
         """Of a user who has no session, logins that have begun are ended all the same."""
         user = User(working)
