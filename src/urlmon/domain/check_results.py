@@ -37,6 +37,7 @@ LONGEST_MESSAGE = 500
 MAX_BATCH = 5_000
 _HOUR_US = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ARCHIVE = ("check_result_archive",)
 _FIRST_EXPIRY = datetime(1950, 1, 1, tzinfo=UTC)
 
 Identity = tuple[TenantId, MonitorId, str, datetime]
@@ -232,6 +233,34 @@ def history_key(
 ) -> tuple[timedelta, MonitorId, str]:
     """Return what a history is sorted by: newest first, then monitor, then location."""
     return _EPOCH - at, monitor_id, location
+
+
+def archive_page(results: Sequence[CheckResult], limit: int) -> Page[CheckResult]:
+    """Cut a page from an archive, of which one result more than `limit` was asked for."""
+    return page_of(
+        results,
+        limit,
+        _ARCHIVE,
+        lambda each: (instant_to_text(each.scheduled_at), *archive_key(each)[1:]),
+    )
+
+
+def archive_position(cursor: str) -> tuple[datetime, TenantId, MonitorId, str]:
+    """Return the key of the last result before a cursor.
+
+    Raises:
+        InvalidValueError: The cursor is not from an archive.
+    """
+    at, *ids, location = decode_cursor(cursor, 4, scope=_ARCHIVE)
+    tenant_id, monitor_id = map(uuid_from_text, ids)
+    if re.fullmatch(LOCATION, location) is None or not (tenant_id.int and monitor_id.int):
+        raise InvalidValueError("cursor", "must come from a page of the same list")
+    return instant_from_text(at), TenantId(tenant_id), MonitorId(monitor_id), location
+
+
+def archive_key(result: CheckResult) -> tuple[datetime, TenantId, MonitorId, str]:
+    """Return what an archive is sorted by: oldest first, then tenant, monitor, location."""
+    return result.scheduled_at, result.tenant_id, result.monitor_id, result.location
 
 
 def _history(monitor_ids: Iterable[MonitorId]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from urlmon.ports.alert_state import AlertStateCache
 from urlmon.ports.alerts import AlertRepo
+from urlmon.ports.archive import CheckResultArchive
 from urlmon.ports.cache import Cache
 from urlmon.ports.channels import ChannelRepo
 from urlmon.ports.check_results import CheckResultStore
@@ -27,6 +28,7 @@ __all__ = [
     "AlertStateCache",
     "Cache",
     "ChannelRepo",
+    "CheckResultArchive",
     "CheckResultStore",
     "CheckStatistics",
     "Clock",
@@ -48,6 +50,7 @@ __all__ = [
 CROSS_TENANT = frozenset(
     {
         # The operator's and the checkers' view of everybody.
+        "CheckResultArchive.scan",
         "MonitorDirectory.changes",
         "MonitorDirectory.list_active",
         "TenantRepo.add",

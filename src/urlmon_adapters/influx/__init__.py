@@ -6,6 +6,7 @@ is `scheduled_at` in microseconds.
 
 from urlmon_adapters.influx._bucket import ensure_bucket
 from urlmon_adapters.influx._client import Influx
+from urlmon_adapters.influx.archive import InfluxCheckResultArchive
 from urlmon_adapters.influx.check_results import InfluxCheckResultStore
 from urlmon_adapters.influx.health import InfluxHealthCheck
 from urlmon_adapters.influx.rollups import RollupKeeper
@@ -13,6 +14,7 @@ from urlmon_adapters.influx.statistics import InfluxCheckStatistics
 
 __all__ = [
     "Influx",
+    "InfluxCheckResultArchive",
     "InfluxCheckResultStore",
     "InfluxCheckStatistics",
     "InfluxHealthCheck",

@@ -3,6 +3,7 @@
 from urlmon_adapters.postgres._database import Database, Pool, build_pool, open_pool
 from urlmon_adapters.postgres._encryption import Keyring
 from urlmon_adapters.postgres.alerts import PostgresAlertRepo
+from urlmon_adapters.postgres.archive import PostgresCheckResultArchive
 from urlmon_adapters.postgres.channels import PostgresChannelRepo
 from urlmon_adapters.postgres.check_results import PostgresCheckResultStore
 from urlmon_adapters.postgres.directory import PostgresMonitorDirectory
@@ -23,6 +24,7 @@ __all__ = [
     "Pool",
     "PostgresAlertRepo",
     "PostgresChannelRepo",
+    "PostgresCheckResultArchive",
     "PostgresCheckResultStore",
     "PostgresCheckStatistics",
     "PostgresHealthCheck",

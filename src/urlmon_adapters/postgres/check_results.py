@@ -64,7 +64,7 @@ WHERE kept.success AND NOT excluded.success
 )
 # Instants leave the server as UTC.  In the session's zone, the last hours of 9999 can be in 10000,
 # which Python does not have, and psycopg reads instants with a zone in one date style only.
-_COLUMNS: Final = """
+SELECT_RESULTS: Final = """
 SELECT
     monitor_id, location, scheduled_at AT TIME ZONE 'UTC' AS scheduled_at,
     checked_at AT TIME ZONE 'UTC' AS checked_at, error_kind, error_message, status_code,
@@ -72,7 +72,7 @@ SELECT
     tls_expires_at AT TIME ZONE 'UTC' AS tls_expires_at, size_bytes
 """
 _LATEST: Final = (
-    _COLUMNS  # noqa: S608 - both parts are constants
+    SELECT_RESULTS  # noqa: S608 - both parts are constants
     + """
 FROM unnest(%(monitor_ids)s::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (
@@ -83,7 +83,7 @@ CROSS JOIN LATERAL (
 """
 )
 _HISTORY: Final = (
-    _COLUMNS  # noqa: S608 - both parts are constants
+    SELECT_RESULTS  # noqa: S608 - both parts are constants
     + """
 FROM unnest(%(monitor_ids)s::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (
@@ -167,7 +167,7 @@ class PostgresCheckResultStore(CheckResultStore):
         values = {"tenant_id": tenant_id, "monitor_ids": list(monitor_ids)}
         async with self._database.tenant(operation, tenant_id) as connection:
             rows = await fetch_all(connection, _LATEST, values)
-        found = [_result(row, tenant_id, operation) for row in rows]
+        found = [result_from(row, tenant_id, operation) for row in rows]
         return {result.monitor_id: result for result in found}
 
     async def history(
@@ -205,7 +205,7 @@ class PostgresCheckResultStore(CheckResultStore):
         }
         async with self._database.tenant(operation, tenant_id) as connection:
             rows = await fetch_all(connection, _HISTORY, values)
-        found = [_result(row, tenant_id, operation) for row in rows]
+        found = [result_from(row, tenant_id, operation) for row in rows]
         return history_page(found, monitor_ids, limit)
 
     async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
@@ -256,7 +256,7 @@ def _values(result: CheckResult) -> tuple[object, ...]:
     )
 
 
-def _result(row: Mapping[str, Any], tenant_id: TenantId, operation: str) -> CheckResult:
+def result_from(row: Mapping[str, Any], tenant_id: TenantId, operation: str) -> CheckResult:
     """Return the result in a row.
 
     Raises:

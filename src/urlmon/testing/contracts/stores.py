@@ -12,6 +12,7 @@ from urlmon.ports import (
     AlertStateCache,
     Cache,
     ChannelRepo,
+    CheckResultArchive,
     CheckResultStore,
     CheckStatistics,
     Clock,
@@ -43,13 +44,14 @@ class RelationalStores:
 
 @frozen(kw_only=True)
 class ResultStores:
-    """Check results and statistics; a contract gets it from the fixture `recording`, empty.
+    """Check results and what reads them; a contract gets it from the fixture `recording`, empty.
 
     The store keeps results for 90 days by `clock`, which stands still.
     """
 
     results: CheckResultStore
     statistics: CheckStatistics
+    archive: CheckResultArchive
     clock: Clock
 
 
