@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
-from urlmon_adapters._settings_model import known_settings
 from urlmon_adapters.cli import main
 from urlmon_adapters.cli.exit_codes import ExitCode
 from urlmon_adapters.cli.partitions import _size
-from urlmon_adapters.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("own_surroundings")
 Connection = psycopg.Connection[tuple[object, ...]]
-
-
-@pytest.fixture(autouse=True)
-def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Run in an empty folder, without settings, and put the handlers of pytest back."""
-    monkeypatch.chdir(tmp_path)
-    for name in known_settings(Settings):
-        monkeypatch.delenv(name, raising=False)
-    root = logging.getLogger()
-    kept, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = kept
-    root.setLevel(level)
 
 
 @pytest.fixture(name="owner")

@@ -28,6 +28,7 @@ EXECUTED: Final = {
     "redis": {"security"},
     "sh": {"security"},
     "sh as the roles": {"security"},
+    "sh with both stores": {"check-results"},
     "sh with an unrecorded schema": {"migrations"},
     "sh with drift": {"migrations"},
     "sh with influxdb": {"backup-and-recovery", "security"},

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "health": "Ask every store how it is.",
     "migrate": "Bring the schema of PostgreSQL up to date.",
     "partitions": "List, make and drop the partitions of check results.",
+    "results": "Copy check results between PostgreSQL and InfluxDB.",
     "servers": "Run PostgreSQL, Redis and InfluxDB for development.",
 }
 
