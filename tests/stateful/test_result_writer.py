@@ -6,6 +6,7 @@ import asyncio
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,11 +24,14 @@ from urlmon.services.result_writer import Pace, WhenFull
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from tests.fixtures.campaign import CampaignSize
+
     from urlmon.domain.check_results import CheckResult
     from urlmon.services.result_writer import Receipt
 
 MONITORS: Final = [(TenantId.new(), MonitorId.new()) for _ in range(2)]
 DAY_MS: Final = 86_400_000
+DISK: Final = ["Spool.append", "Spool.read", "Spool.bury", "Spool.settle"]
 PACE: Final = Pace(memory_bytes=40_000, rows=20)
 
 
@@ -132,16 +136,20 @@ class Writing(RuleBasedStateMachine):
 
         self.run(work())
 
-    @rule(
-        operations=st.sets(
-            st.sampled_from(["Spool.append", "Spool.read", "Spool.bury", "Spool.settle"])
-        )
-    )
+    @rule(operations=st.sets(st.sampled_from(DISK)))
     def disk(self, operations: set[str]) -> None:
         """Have the disk fail in some ways, or be well again."""
         self.faults.close()
         for operation in sorted(operations):
             self.faults.enter_context(self.bench.state.faults.fail(operation))
+
+    @rule(operations=st.sets(st.sampled_from(DISK), min_size=1), seconds=st.sampled_from([1.5, 3]))
+    def bad_day(self, operations: set[str], seconds: float) -> None:
+        """Have the store down and the disk failing while results come in."""
+        self.outage(down=True, broken=False)
+        self.disk(operations)
+        self.submit(MONITORS[0], [7, 3], 0)
+        self.wait(seconds)
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 3.0, 35.0]))
     def wait(self, seconds: float) -> None:
@@ -243,10 +251,13 @@ class Writing(RuleBasedStateMachine):
         return -200 < age < 80 * 86_400
 
 
-def test_the_result_writer() -> None:
+@pytest.mark.campaign
+def test_the_result_writer(campaign_size: CampaignSize) -> None:
     """Whatever happens, every result is accounted for, and what is durable gets its fate."""
     with asyncio.Runner() as runner:
         run_state_machine_as_test(
             lambda: Writing(runner),
-            settings=settings(max_examples=60, stateful_step_count=30, deadline=None),
+            settings=settings(
+                max_examples=campaign_size(800), stateful_step_count=30, deadline=None
+            ),
         )

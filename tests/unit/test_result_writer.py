@@ -205,7 +205,9 @@ async def test_what_is_under_way_for_long_becomes_durable() -> None:
         assert bench.spool.status().results == 0
 
 
-async def test_what_lands_while_it_is_spooled_leaves_the_spool() -> None:
+async def test_what_lands_while_it_is_spooled_leaves_the_spool(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """A batch whose answer comes while it is written to the spool is not sent again from there."""
     bench = Bench()
     gate, append = asyncio.Event(), bench.spool.append
@@ -228,6 +230,7 @@ async def test_what_lands_while_it_is_spooled_leaves_the_spool() -> None:
         await bench.settle(3)
         assert (bench.spool.status().entries, bench.account.pending) == (0, 0)
         assert bench.store.batches == [10]
+    assert not caplog.records
 
 
 async def test_what_the_spool_cannot_forget_is_sent_once() -> None:

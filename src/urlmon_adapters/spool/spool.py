@@ -20,9 +20,9 @@ from urlmon_adapters.spool._folder import DiskFolder, Folder
 from urlmon_adapters.spool._segments import Raw, Segments
 
 STORE: Final = "spool"
-# A slice of these takes less than a millisecond or two of the event loop.
-_ENCODED_AT_ONCE: Final = 250
-_DECODED_AT_ONCE: Final = 50
+# A slice of these takes about half a millisecond of the event loop.
+_ENCODED_AT_ONCE: Final = 200
+_DECODED_AT_ONCE: Final = 20
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _MISPLACED: Final = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 T = TypeVar("T")
