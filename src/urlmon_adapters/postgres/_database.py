@@ -26,6 +26,17 @@ SELECT set_config('role', 'urlmon_tenant', true),
     set_config('urlmon.tenant', present_tenant(%s), true)
 """
 AS_SERVICE: Final = "SELECT set_config('role', 'urlmon_service', true)"
+# For COPY, which is refused where row-level security applies.  The role is missing where no
+# superuser made it, and then the answer tells that another one was taken.
+AS_INGEST: Final = """
+SELECT set_config('role', CASE WHEN EXISTS (
+    SELECT FROM pg_roles WHERE rolname = 'urlmon_ingest' AND rolbypassrls
+        AND has_table_privilege(oid, 'check_results', 'INSERT')
+        AND pg_has_role(session_user, oid, CASE
+            WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER'
+        END)
+) THEN 'urlmon_ingest' ELSE 'urlmon_service' END, true)
+"""
 
 
 class Database:

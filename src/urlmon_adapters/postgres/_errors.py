@@ -58,9 +58,9 @@ def translate(error: Exception, operation: str, *, maybe_applied: bool = False) 
     if sqlstate is not None and sqlstate.startswith(_TRANSIENT):
         detail = advice or f"the server could not serve it now (SQLSTATE {sqlstate})"
         return UnavailableError(STORE, operation, detail, maybe_applied=maybe_applied)
-    if isinstance(error, sql.CheckViolation) and violated(error) is None:
-        # The bounds of a partition have no name.  A row that waited while a month was cut out of
-        # the default partition finds its place when it is sent again.
+    if lacks_partition(error):
+        # A row that waited while a month was cut out of the default partition finds its place when
+        # it is sent again.
         return UnavailableError(STORE, operation, "a partition was made meanwhile: call again")
     if isinstance(error, sql.DataError) or sqlstate is None:
         return CorruptDataError(STORE, operation, f"unexpected data (SQLSTATE {sqlstate})")
@@ -74,7 +74,12 @@ def repeats_after(error: UnavailableError) -> int:
         return 1  # what an adapter met was gone when it looked
     if isinstance(cause, sql.OperationalError) and cause.sqlstate in _COLLISIONS:
         return 3
-    return int(_is_loss(cause) or isinstance(cause, sql.CheckViolation))
+    return int(_is_loss(cause) or lacks_partition(cause))
+
+
+def lacks_partition(error: BaseException | None) -> bool:
+    """Say whether a row was refused for the bounds of partitions, which have no name."""
+    return isinstance(error, sql.CheckViolation) and violated(error) is None
 
 
 def _is_loss(error: BaseException) -> bool:

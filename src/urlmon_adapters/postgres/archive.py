@@ -9,10 +9,10 @@ from urlmon.domain.ids import TenantId
 from urlmon.domain.pages import Page, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultArchive
+from urlmon_adapters.postgres._check_result_rows import SELECT_RESULTS, result_from
 from urlmon_adapters.postgres._database import Database
 from urlmon_adapters.postgres._repeats import repeatable
 from urlmon_adapters.postgres._rows import fetch_all
-from urlmon_adapters.postgres.check_results import SELECT_RESULTS, result_from
 
 # In the order of the primary key.  The first comparison lets the server leave partitions out.
 _SCAN: Final = (

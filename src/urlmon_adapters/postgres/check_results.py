@@ -2,75 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
 
 from urlmon.domain.check_results import (
-    CheckError,
     CheckResult,
-    ErrorKind,
-    Identity,
-    Phases,
     check_batch,
     check_location,
     history_page,
     history_position,
 )
-from urlmon.domain.fates import ALREADY_THERE, NEW, Fate, judge_batch, settle
+from urlmon.domain.fates import ALREADY_THERE, Fate, fate_at, outranks
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import Page, check_many, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultStore, Clock
+from urlmon_adapters.postgres._check_result_rows import (
+    SELECT_RESULTS,
+    SLICE,
+    Key,
+    key_of,
+    result_from,
+)
 from urlmon_adapters.postgres._database import Database
+from urlmon_adapters.postgres._ingest import Ingest
 from urlmon_adapters.postgres._repeats import repeatable
-from urlmon_adapters.postgres._rows import fetch_all, reading
+from urlmon_adapters.postgres._rows import fetch_all
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-# Arrays go in binary: as text they take four times as long to write here.
-_INSERT: Final = """
-INSERT INTO check_results AS kept (
-    tenant_id, monitor_id, location, scheduled_at, checked_at, success, error_kind, error_message,
-    status_code, response_time_us, dns_us, connect_us, tls_us, ttfb_us, transfer_us,
-    tls_expires_at, size_bytes
-)
-SELECT * FROM unnest(
-    %b::uuid[], %b::uuid[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::boolean[],
-    %b::text[], %b::text[], %b::smallint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],
-    %b::bigint[], %b::bigint[], %b::timestamptz[], %b::bigint[]
-)
-ON CONFLICT (scheduled_at, tenant_id, monitor_id, location)
-"""
-# First what is new, and then the failures that may stand in the place of a success.
-_RECORD: Final = (
-    _INSERT
-    + """
-DO NOTHING RETURNING tenant_id, monitor_id, location, scheduled_at AT TIME ZONE 'UTC'
-"""
-)
-_OUTRANK: Final = (
-    _INSERT
-    + """
-DO UPDATE SET
-    checked_at = excluded.checked_at, success = excluded.success,
-    error_kind = excluded.error_kind, error_message = excluded.error_message,
-    status_code = excluded.status_code, response_time_us = excluded.response_time_us,
-    dns_us = excluded.dns_us, connect_us = excluded.connect_us, tls_us = excluded.tls_us,
-    ttfb_us = excluded.ttfb_us, transfer_us = excluded.transfer_us,
-    tls_expires_at = excluded.tls_expires_at, size_bytes = excluded.size_bytes
-WHERE kept.success AND NOT excluded.success
-"""
-)
-# Instants leave the server as UTC.  In the session's zone, the last hours of 9999 can be in 10000,
-# which Python does not have, and psycopg reads instants with a zone in one date style only.
-SELECT_RESULTS: Final = """
-SELECT
-    monitor_id, location, scheduled_at AT TIME ZONE 'UTC' AS scheduled_at,
-    checked_at AT TIME ZONE 'UTC' AS checked_at, error_kind, error_message, status_code,
-    response_time_us, dns_us, connect_us, tls_us, ttfb_us, transfer_us,
-    tls_expires_at AT TIME ZONE 'UTC' AS tls_expires_at, size_bytes
-"""
 _LATEST: Final = (
     SELECT_RESULTS  # noqa: S608 - both parts are constants
     + """
@@ -141,22 +103,38 @@ class PostgresCheckResultStore(CheckResultStore):
 
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
-        fates, kept = judge_batch(batch, now=self._clock.now(), retention=self._retention)
-        operation = "CheckResultStore.record"
-        found: dict[Identity, Fate] = {each.identity: ALREADY_THERE for each in kept}
-        if kept:
-            async with self._database.everyone(operation) as connection:
-                written = await connection.execute(_RECORD, _arrays(kept))
-                for *owner, location, at in await written.fetchall():
-                    found[*owner, location, _utc(at)] = NEW
-                failures = [
-                    each
-                    for each in kept
-                    if not each.success and found[each.identity] is ALREADY_THERE
-                ]
-                if failures:
-                    await connection.execute(_OUTRANK, _arrays(failures))
-        return settle(batch, fates, found)
+        fates, kept = await self._judged(batch)
+        ordered = sorted(kept)
+        ingest = Ingest(self._database, "CheckResultStore.record")
+        stored = await ingest.store([kept[key] for key in ordered]) if kept else []
+        found = dict(zip(ordered, stored, strict=True))
+        for place, result in enumerate(batch):
+            if place % SLICE == 0:
+                await asyncio.sleep(0)
+            if fates[place].stored:
+                key = key_of(result)
+                fates[place] = found[key]
+                if found[key].stored:
+                    found[key] = ALREADY_THERE  # the next of this identity finds the first
+        return tuple(fates)
+
+    async def _judged(
+        self, batch: Sequence[CheckResult]
+    ) -> tuple[list[Fate], dict[Key, CheckResult]]:
+        """Return what `judge_batch` does, by keys, while the event loop serves others too."""
+        now, retention = self._clock.now(), self._retention
+        fates: list[Fate] = []
+        kept: dict[Key, CheckResult] = {}
+        for place, result in enumerate(batch):
+            if place % SLICE == 0:
+                await asyncio.sleep(0)
+            fate = fate_at(result.scheduled_at, now=now, retention=retention)
+            fates.append(fate)
+            if fate.stored:
+                key = key_of(result)
+                if outranks(result, kept.setdefault(key, result)):
+                    kept[key] = result
+        return fates, kept
 
     async def latest(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
@@ -221,69 +199,3 @@ class PostgresCheckResultStore(CheckResultStore):
                     here = {**values, "since": since, "until": until}
                     await connection.execute(_FORGET, here)
             since = until
-
-
-def _arrays(results: Iterable[CheckResult]) -> list[list[object]]:
-    """Return the columns of results, each an array, in the order of `_RECORD`."""
-    # In the order of the key, so that batches that overlap lock rows in one order: no deadlock.
-    ordered = sorted(
-        results,
-        key=lambda each: (each.scheduled_at, each.tenant_id, each.monitor_id, each.location),
-    )
-    return [list(column) for column in zip(*map(_values, ordered), strict=True)]
-
-
-def _values(result: CheckResult) -> tuple[object, ...]:
-    error, phases = result.error, result.phases
-    return (
-        result.tenant_id,
-        result.monitor_id,
-        result.location,
-        result.scheduled_at,
-        result.checked_at,
-        result.success,
-        None if error is None else error.kind.value,
-        None if error is None else error.message,
-        result.status_code,
-        result.response_time_us,
-        phases.dns_us,
-        phases.connect_us,
-        phases.tls_us,
-        phases.ttfb_us,
-        phases.transfer_us,
-        result.tls_expires_at,
-        result.size_bytes,
-    )
-
-
-def result_from(row: Mapping[str, Any], tenant_id: TenantId, operation: str) -> CheckResult:
-    """Return the result in a row.
-
-    Raises:
-        CorruptDataError: The row is not what this version writes.
-    """
-    kind = row["error_kind"]
-    with reading(operation, "result of monitor", row["monitor_id"]):
-        return CheckResult(
-            tenant_id=tenant_id,
-            monitor_id=MonitorId(row["monitor_id"]),
-            location=row["location"],
-            scheduled_at=_utc(row["scheduled_at"]),
-            checked_at=_utc(row["checked_at"]),
-            error=kind and CheckError(kind=ErrorKind(kind), message=row["error_message"]),
-            status_code=row["status_code"],
-            response_time_us=row["response_time_us"],
-            phases=Phases(
-                dns_us=row["dns_us"],
-                connect_us=row["connect_us"],
-                tls_us=row["tls_us"],
-                ttfb_us=row["ttfb_us"],
-                transfer_us=row["transfer_us"],
-            ),
-            tls_expires_at=row["tls_expires_at"] and _utc(row["tls_expires_at"]),
-            size_bytes=row["size_bytes"],
-        )
-
-
-def _utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=UTC)

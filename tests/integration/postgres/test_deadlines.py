@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import types
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
+from tests.fixtures.cancelling import cancelled_at
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.waiting import until
 
@@ -19,7 +19,7 @@ from urlmon.errors import UnavailableError
 from urlmon_adapters.postgres import Database, build_pool, open_pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from urlmon_adapters.postgres import Pool
     from urlmon_adapters.servers import PostgresServer
@@ -239,31 +239,11 @@ async def test_server_stops_what_nobody_waits_for(
             assert (connection.info.backend_pid == pid) == (not delay)
 
 
-@types.coroutine
-def _cancelled_at(number: int, call: Coroutine[Any, Any, object]) -> Generator[Any, Any, bool]:
-    """Run a call, cancel it while it waits for the n-th time; say whether there was such a wait."""
-    task = asyncio.current_task()
-    assert task is not None
-    step, value, waits = call.send, None, 0
-    while True:
-        try:
-            awaited = step(value)
-        except StopIteration:
-            return waits >= number
-        waits += 1
-        if waits == number:
-            asyncio.get_running_loop().call_soon(task.cancel)
-        try:
-            value, step = (yield awaited), call.send
-        except BaseException as exc:  # noqa: BLE001 - it is for the call
-            value, step = exc, call.throw
-
-
 async def _one_cancelled(database: Database, number: int) -> bool:
     """Cancel one call at its n-th wait; say whether it had as many."""
 
     async def run() -> bool:
-        return await _cancelled_at(number, _answer(database, -number))
+        return await cancelled_at(number, _answer(database, -number))
 
     task = asyncio.create_task(run())
     await asyncio.wait({task})
