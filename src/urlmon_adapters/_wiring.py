@@ -36,6 +36,7 @@ from urlmon_adapters.postgres import (
     PostgresCheckResultStore,
     PostgresCheckStatistics,
     PostgresHealthCheck,
+    RollupKeeper,
     build_pool,
     open_pool,
 )
@@ -179,6 +180,7 @@ class Chores:
     """What is done in the background while the stores are open."""
 
     partitions: PartitionKeeper
+    rollups: RollupKeeper
     sweep: Sweep
     upkeep: Upkeep
 
@@ -187,8 +189,8 @@ class Chores:
         """Do it all while a block runs, which begins when the working state is there."""
         async with AsyncExitStack() as stack:
             if settings.migrate != "off":  # who looks away from the schema leaves it alone, too
-                keeping = self.partitions.running(retention(settings))
-                await stack.enter_async_context(keeping)
+                for keeper in (self.partitions, self.rollups):
+                    await stack.enter_async_context(keeper.running(retention(settings)))
                 sweeping = repeating(self.sweep.run, name="sweep", every=_BETWEEN_SWEEPS)
                 await stack.enter_async_context(sweeping)
             leading = repeating(self.upkeep.lead, name="upkeep", every=_BETWEEN_TRIES_TO_LEAD)

@@ -59,6 +59,7 @@ from urlmon_adapters.postgres import (
     PostgresMonitorRepo,
     PostgresRemovals,
     PostgresTenantRepo,
+    RollupKeeper,
 )
 from urlmon_adapters.redis import (
     BareClients,
@@ -129,6 +130,7 @@ class PersistenceContainer(PersistencePorts):
             names none.
         migrations: Applies and examines migrations, on connections of its own.
         partitions: Makes, drops and lists the partitions of check results.
+        rollups: Keeps the sums of check results in PostgreSQL.
     """
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
@@ -153,6 +155,7 @@ class PersistenceContainer(PersistencePorts):
     partitions: providers.Provider[PartitionKeeper] = providers.Singleton(
         PartitionKeeper, _database, clock
     )
+    rollups: providers.Provider[RollupKeeper] = providers.Singleton(RollupKeeper, _database)
     _keyring: providers.Provider[Keyring] = providers.Singleton(_wiring.keyring, settings)
     tenants: providers.Provider[TenantRepo] = providers.Singleton(PostgresTenantRepo, _database)
     monitors: providers.Provider[MonitorRepo] = providers.Singleton(PostgresMonitorRepo, _database)
@@ -225,7 +228,7 @@ class PersistenceContainer(PersistencePorts):
         clock=clock,
     )
     _chores: providers.Provider[_wiring.Chores] = providers.Factory(
-        _wiring.Chores, partitions=partitions, sweep=sweep, upkeep=upkeep
+        _wiring.Chores, partitions=partitions, rollups=rollups, sweep=sweep, upkeep=upkeep
     )
     _stores: providers.Provider[Opened] = providers.Factory(
         _wiring.opened,
@@ -248,11 +251,11 @@ async def running(container: C) -> AsyncIterator[C]:
 
     A start connects to every store and then, as `URLMON_MIGRATE` says, applies pending migrations,
     refuses a schema that does not fit, or does not look.  If it fails, nothing is left open.  Until
-    the stop, partitions are kept and what was removed is swept in the background, but not where it
-    does not look; and the working state is kept in step with the record by one container of all.
-    Where it was lost, or is used for the first time, the start waits up to 30 s until it is rebuilt
-    (`urlmon.services.upkeep`).  A stop closes everything, in reverse, also where one of them fails
-    to close.
+    the stop, partitions and sums are kept and what was removed is swept in the background, but not
+    where it does not look; and the working state is kept in step with the record by one container
+    of all.  Where it was lost, or is used for the first time, the start waits up to 30 s until it
+    is rebuilt (`urlmon.services.upkeep`).  A stop closes everything, in reverse, also where one of
+    them fails to close.
 
     Raises:
         UnavailableError: A store cannot be reached.

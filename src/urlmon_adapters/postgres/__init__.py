@@ -12,6 +12,7 @@ from urlmon_adapters.postgres.migrations import Migrations
 from urlmon_adapters.postgres.monitors import PostgresMonitorRepo
 from urlmon_adapters.postgres.partitions import Partition, PartitionKeeper
 from urlmon_adapters.postgres.removals import PostgresRemovals
+from urlmon_adapters.postgres.rollups import RollupKeeper
 from urlmon_adapters.postgres.statistics import PostgresCheckStatistics
 from urlmon_adapters.postgres.tenants import PostgresTenantRepo
 
@@ -32,6 +33,7 @@ __all__ = [
     "PostgresMonitorRepo",
     "PostgresRemovals",
     "PostgresTenantRepo",
+    "RollupKeeper",
     "build_pool",
     "open_pool",
 ]

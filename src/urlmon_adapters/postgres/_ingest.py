@@ -2,15 +2,16 @@
 
 Each attempt is one transaction.  The first takes all results for new; where one is not, the server
 refuses the batch, and the next attempt asks first which are there, stores the others, and replaces
-each success that a failure outranks.  All go in the order of their keys, in each of these steps, so
-that batches that overlap wait for each other and never in a circle.
+each success that a failure outranks.  Where others store the same meanwhile, the last one lets the
+server decide row by row, which is slower and always ends.  All go in the order of their keys, in
+each of these steps, so that batches that overlap wait for each other and never in a circle.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date
 from typing import Final
 
 import psycopg
@@ -19,13 +20,13 @@ from psycopg.copy import AsyncLibpqWriter
 
 from urlmon.domain.check_results import CheckResult
 from urlmon.domain.fates import ALREADY_THERE, NEW, Fate, rejected
-from urlmon.errors import StoreError, UnavailableError
-from urlmon_adapters.postgres._check_result_rows import SLICE, chunks, values_of
+from urlmon.errors import StoreError
+from urlmon_adapters.postgres._check_result_rows import SLICE, Key, chunks, key_of, values_of
 from urlmon_adapters.postgres._connection import GRACE_SECONDS
 from urlmon_adapters.postgres._database import AS_INGEST, AS_SERVICE, Connection, Database
-from urlmon_adapters.postgres._errors import STORE, lacks_partition, violated
+from urlmon_adapters.postgres._errors import lacks_partition, violated
+from urlmon_adapters.postgres._rollups import count
 
-_ATTEMPTS: Final = 6
 _CHUNK: Final = 500
 
 _COLUMNS: Final = """
@@ -49,6 +50,13 @@ _INSERT: Final = (
 )
 """
 )
+_INSERT_NEW: Final = (
+    _INSERT
+    + """
+ON CONFLICT (scheduled_at, tenant_id, monitor_id, location) DO NOTHING
+RETURNING scheduled_at AT TIME ZONE 'UTC', tenant_id, monitor_id, location
+"""
+)
 _REPLACE: Final = (
     _INSERT
     + """
@@ -70,6 +78,9 @@ JOIN check_results AS kept USING (scheduled_at, tenant_id, monitor_id, location)
 WHERE kept.scheduled_at BETWEEN %b AND %b
 """
 _MAKE: Final = "SELECT create_monthly_partition(%s)"
+
+
+_Step = Callable[[Connection, Sequence[CheckResult]], Awaitable[dict[int, bool]]]
 
 
 class Ingest:
@@ -100,30 +111,31 @@ class Ingest:
         return await self.store(results[:middle]) + await self.store(results[middle:])
 
     async def _store(self, results: Sequence[CheckResult]) -> list[Fate]:
-        look = False
-        for _ in range(_ATTEMPTS):
+        made = False
+        steps = iter((append, _append_missing, _insert_new))
+        step = next(steps)
+        while True:
             try:
-                return await self._attempt(results, look=look)
+                return await self._attempt(results, step)
             except StoreError as exc:
-                if isinstance(exc.__cause__, sql.UniqueViolation):
-                    look = True  # it is there by now, or was stored meanwhile
-                elif lacks_partition(exc.__cause__):
+                if isinstance(exc.__cause__, sql.UniqueViolation) and step is not _insert_new:
+                    step = next(steps)  # some are there by now, or were stored meanwhile
+                elif lacks_partition(exc.__cause__) and not made:
                     await self._make_partitions(results)
+                    made = True
                 else:
                     raise
-        detail = "others store the same results all the time: call again"
-        raise UnavailableError(STORE, self._operation, detail)
 
-    async def _attempt(self, results: Sequence[CheckResult], *, look: bool) -> list[Fate]:
+    async def _attempt(self, results: Sequence[CheckResult], step: _Step) -> list[Fate]:
         async with self._database.everyone(self._operation) as connection:
-            there = await _look(connection, results) if look else {}
+            there = await step(connection, results)
             new = [each for place, each in enumerate(results) if place not in there]
-            if new:
-                await _append(connection, new)
-            failures = [results[place] for place, success in there.items() if success]
+            failures = [results[place] for place in sorted(there) if there[place]]
             failures = [each for each in failures if not each.success]
             for some in chunks(failures, _CHUNK):
                 await connection.execute(_REPLACE, await _arrays(some))
+            if new or failures:
+                await count(connection, new, failures)
         return [ALREADY_THERE if place in there else NEW for place in range(len(results))]
 
     async def _make_partitions(self, results: Sequence[CheckResult]) -> None:
@@ -137,10 +149,38 @@ class Ingest:
             await connection.execute(_MAKE, [month])
 
 
-async def _look(connection: Connection, results: Sequence[CheckResult]) -> dict[int, bool]:
-    """Return the places of results that are there, each with whether it stands as a success."""
+async def append(connection: Connection, results: Sequence[CheckResult]) -> dict[int, bool]:
+    """Store results, none of which is there: by COPY, where the login may take the role that may.
+
+    Like the other steps it returns the places of those that were there, each with whether it may
+    stand as a success.
+
+    Raises:
+        psycopg.errors.UniqueViolation: One is there.
+    """
+    (role,) = await (await connection.execute(AS_INGEST)).fetchone() or ("",)
+    if role != "urlmon_ingest":
+        for some in chunks(results, _CHUNK):
+            await connection.execute(_INSERT, await _arrays(some))
+        return {}
+    cursor = connection.cursor()
+    async with cursor.copy(_COPY, writer=_Writer(cursor)) as copy:
+        copy.set_types(_TYPES)
+        for number, result in enumerate(results):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+            await copy.write_row(values_of(result))
+    await connection.execute(AS_SERVICE)
+    return {}
+
+
+async def _append_missing(
+    connection: Connection, results: Sequence[CheckResult]
+) -> dict[int, bool]:
+    """Look which results are there, and store the others."""
     there: dict[int, bool] = {}
     for first in range(0, len(results), _CHUNK):
+        await asyncio.sleep(0)
         some = results[first : first + _CHUNK]
         columns = (
             [each.scheduled_at for each in some],
@@ -151,28 +191,19 @@ async def _look(connection: Connection, results: Sequence[CheckResult]) -> dict[
         bounds = some[0].scheduled_at, some[-1].scheduled_at
         rows = await connection.execute(_LOOK, (*columns, *bounds))
         there |= {first + place - 1: success async for place, success in rows}
-    return dict(sorted(there.items()))
+    if len(there) < len(results):
+        await append(connection, [each for n, each in enumerate(results) if n not in there])
+    return there
 
 
-async def _append(connection: Connection, results: Sequence[CheckResult]) -> None:
-    """Store new results: by COPY, where the login may take the role that may.
-
-    Raises:
-        psycopg.errors.UniqueViolation: One is there already.
-    """
-    (role,) = await (await connection.execute(AS_INGEST)).fetchone() or ("",)
-    if role != "urlmon_ingest":
-        for some in chunks(results, _CHUNK):
-            await connection.execute(_INSERT, await _arrays(some))
-        return
-    cursor = connection.cursor()
-    async with cursor.copy(_COPY, writer=_Writer(cursor)) as copy:
-        copy.set_types(_TYPES)
-        for number, result in enumerate(results):
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
-            await copy.write_row(values_of(result))
-    await connection.execute(AS_SERVICE)
+async def _insert_new(connection: Connection, results: Sequence[CheckResult]) -> dict[int, bool]:
+    """Store what is not there when its turn comes; wait for whoever is about to store the same."""
+    new: set[Key] = set()
+    for some in chunks(results, _CHUNK):
+        rows = await connection.execute(_INSERT_NEW, await _arrays(some))
+        async for at, tenant_id, monitor_id, location in rows:
+            new.add((at.replace(tzinfo=UTC), tenant_id.int, monitor_id.int, location))
+    return {place: True for place, each in enumerate(results) if key_of(each) not in new}
 
 
 class _Writer(AsyncLibpqWriter):

@@ -68,7 +68,8 @@ ORDER BY newest.scheduled_at DESC, monitor_id, location LIMIT %(count)s
 # stay text, as here they need not be ones that Python has.
 _STEP_ROWS: Final = 5_000
 _STEP: Final = """
-SELECT count(*) AS found, max(scheduled_at)::text AS until FROM (
+SELECT count(*) AS found, min(scheduled_at)::text AS first, max(scheduled_at)::text AS until
+FROM (
     SELECT scheduled_at FROM check_results
     WHERE tenant_id = %(tenant_id)s AND monitor_id = %(monitor_id)s
         AND (%(since)s::timestamptz IS NULL OR scheduled_at >= %(since)s::timestamptz)
@@ -81,6 +82,12 @@ WHERE tenant_id = %(tenant_id)s AND monitor_id = %(monitor_id)s
     AND (%(since)s::timestamptz IS NULL OR scheduled_at >= %(since)s::timestamptz)
     AND scheduled_at <= %(until)s::timestamptz
 """
+_HOURS: Final = """(
+    date_bin('1 hour', %(first)s::timestamptz, '1970-01-05 00:00Z'),
+    date_bin('1 hour', %(until)s::timestamptz, '1970-01-05 00:00Z') + interval '1 hour',
+    ARRAY[%(tenant_id)s], ARRAY[%(monitor_id)s]
+)"""
+_FORGET_SUMS: Final = ("SELECT rebuild_hours" + _HOURS, "SELECT mark_rollups_stale" + _HOURS)
 
 
 @repeatable
@@ -196,6 +203,7 @@ class PostgresCheckResultStore(CheckResultStore):
                 (step,) = await fetch_all(connection, _STEP, {**values, "since": since})
                 found, until = step["found"], step["until"]
                 if found:
-                    here = {**values, "since": since, "until": until}
-                    await connection.execute(_FORGET, here)
+                    here = {**values, **step, "since": since}
+                    for statement in (_FORGET, *_FORGET_SUMS):
+                        await connection.execute(statement, here)
             since = until

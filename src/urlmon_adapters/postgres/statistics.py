@@ -1,10 +1,11 @@
-"""Statistics of check results in PostgreSQL: exact, from the results themselves."""
+"""Statistics of check results in PostgreSQL."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, LiteralString
+from datetime import UTC, date, timedelta
+from typing import Final, LiteralString
 
 from psycopg.rows import DictRow
 
@@ -16,8 +17,6 @@ from urlmon.domain.statistics import (
     DailyBar,
     DailyUsage,
     FailureGroup,
-    PhaseMeans,
-    ResponseTimes,
     Statistics,
     Summary,
     Window,
@@ -26,64 +25,25 @@ from urlmon.domain.statistics import (
     previous,
     with_previous,
 )
+from urlmon.domain.sums import Sums
 from urlmon.domain.windows import days, windows
 from urlmon.ports import CheckStatistics
 from urlmon_adapters.postgres._database import Database
 from urlmon_adapters.postgres._repeats import repeatable
 from urlmon_adapters.postgres._rows import fetch_all, reading
+from urlmon_adapters.postgres._statistics_rows import (
+    SLICE,
+    Answer,
+    Question,
+    add_up,
+)
+from urlmon_adapters.postgres._usage_rows import checks_of_tenant
 
-# percentile_disc takes the value at position ceil(p * n), in double precision: the nearest rank
-# for these three: 0.5 is exact, and 0.95 and 0.99 are off by less than half a unit in the last
-# place, so that a product that should be whole is rounded to just that.
-_FIGURES: Final = """
-    count(*) AS checks,
-    count(*) FILTER (WHERE NOT success) AS failures,
-    count(response_time_us) FILTER (WHERE success) AS times,
-    sum(response_time_us) FILTER (WHERE success) AS total_us,
-    min(response_time_us) FILTER (WHERE success) AS min_us,
-    max(response_time_us) FILTER (WHERE success) AS max_us,
-    percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_us)
-        FILTER (WHERE success) AS percentiles,
-    sum(dns_us) FILTER (WHERE success) AS dns_us, count(dns_us) FILTER (WHERE success) AS dns,
-    sum(connect_us) FILTER (WHERE success) AS connect_us,
-    count(connect_us) FILTER (WHERE success) AS connect,
-    sum(tls_us) FILTER (WHERE success) AS tls_us, count(tls_us) FILTER (WHERE success) AS tls,
-    sum(ttfb_us) FILTER (WHERE success) AS ttfb_us, count(ttfb_us) FILTER (WHERE success) AS ttfb,
-    sum(transfer_us) FILTER (WHERE success) AS transfer_us,
-    count(transfer_us) FILTER (WHERE success) AS transfer
-"""
-_OF_TENANT: Final = """
+_OF_MONITORS: Final = """
 FROM check_results
 WHERE tenant_id = %(tenant_id)s AND scheduled_at >= %(since)s AND scheduled_at < %(until)s
+    AND monitor_id = ANY(%(monitor_ids)s::uuid[])
 """
-_OF_MONITORS: Final = _OF_TENANT + "AND monitor_id = ANY(%(monitor_ids)s::uuid[])"
-_PART: Final = "width_bucket(scheduled_at, %(edges)s::timestamptz[]) AS part"
-
-_SUMMARY: Final = "SELECT monitor_id, " + _FIGURES + _OF_MONITORS + "GROUP BY monitor_id"
-_MADE: Final = (
-    """
-SELECT monitor_id, sum(most)::bigint AS made FROM (
-    SELECT monitor_id, max(count) AS most FROM (
-        SELECT monitor_id, count(*), date_bin('1 hour', scheduled_at, 'epoch'::timestamptz) AS hour
-"""  # noqa: S608 - constants only
-    + _OF_MONITORS
-    + """
-        GROUP BY monitor_id, hour, location
-    ) AS places
-    GROUP BY monitor_id, hour
-) AS hours
-GROUP BY monitor_id
-"""
-)
-_PARTS: Final = (
-    "SELECT monitor_id, " + _PART + "," + _FIGURES + _OF_MONITORS + "GROUP BY monitor_id, part"
-)
-_LOCATIONS: Final = (
-    "SELECT monitor_id, location,"
-    + _FIGURES
-    + _OF_MONITORS
-    + "GROUP BY monitor_id, location ORDER BY location"
-)
 _FAILURES: Final = (
     """
 SELECT DISTINCT ON (monitor_id, error_kind) monitor_id, error_kind, count(*) OVER alike AS count,
@@ -97,12 +57,11 @@ WINDOW alike AS (PARTITION BY monitor_id, error_kind)
 ORDER BY monitor_id, error_kind, scheduled_at DESC, location
 """
 )
-_USAGE: Final = "SELECT " + _PART + ", count(*) AS checks" + _OF_TENANT + "GROUP BY part"
 
 
 @repeatable
 class PostgresCheckStatistics(CheckStatistics):
-    """Sums up the table `check_results`."""
+    """Sums up the tables `check_rollups` and, where hours are cut, `check_results`."""
 
     __slots__ = ("_database",)
 
@@ -188,13 +147,16 @@ class PostgresCheckStatistics(CheckStatistics):
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId], *, period: Period
     ) -> Mapping[MonitorId, Mapping[str, Statistics]]:
         _check(tenant_id, monitor_ids)
-        values = {"monitor_ids": list(monitor_ids)}
-        rows = await self._rows(
-            "CheckStatistics.by_location", _LOCATIONS, tenant_id, period, values
+        asked = Question(
+            operation="CheckStatistics.by_location",
+            tenant_id=tenant_id,
+            monitor_ids=monitor_ids,
+            parts=[period],
+            by_location=True,
         )
         found: dict[MonitorId, dict[str, Statistics]] = {each: {} for each in monitor_ids}
-        for row in rows:
-            found[row["monitor_id"]][row["location"]] = _statistics(row)
+        for (monitor_id, location, _), sums in sorted((await self._sums(asked)).sums.items()):
+            found[monitor_id][location or ""] = sums.statistics()
         return found
 
     async def usage(
@@ -202,32 +164,34 @@ class PostgresCheckStatistics(CheckStatistics):
     ) -> tuple[DailyUsage, ...]:
         require_tenant(tenant_id)
         dates = days(first, last)
-        parts = [part for _, part in dates]
-        rows = await self._rows(
-            "CheckStatistics.usage", _USAGE, tenant_id, _whole(parts), {"edges": _edges(parts)}
-        )
-        found = {row["part"]: row["checks"] for row in rows}
+        async with self._database.tenant("CheckStatistics.usage", tenant_id) as connection:
+            found = await checks_of_tenant(connection, tenant_id, [part for _, part in dates])
         return tuple(
             DailyUsage(day=day, checks=found.get(number, 0))
-            for number, (day, _) in enumerate(dates, start=1)
+            for number, (day, _) in enumerate(dates)
         )
 
     async def _summaries(
         self, tenant_id: TenantId, intervals: Mapping[MonitorId, timedelta], period: Period
     ) -> dict[MonitorId, Summary]:
-        operation, values = "CheckStatistics.summary", {"monitor_ids": list(intervals)}
-        rows = await self._rows(operation, _SUMMARY, tenant_id, period, values)
-        found = {row["monitor_id"]: _statistics(row) for row in rows}
-        rows = await self._rows(operation, _MADE, tenant_id, period, values)
-        made = {row["monitor_id"]: row["made"] for row in rows}
-        return {
-            monitor_id: Summary(
+        asked = Question(
+            operation="CheckStatistics.summary",
+            tenant_id=tenant_id,
+            monitor_ids=list(intervals),
+            parts=[period],
+            coverage=True,
+        )
+        answer = await self._sums(asked)
+        summaries: dict[MonitorId, Summary] = {}
+        for number, (monitor_id, interval) in enumerate(intervals.items()):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+            summaries[monitor_id] = Summary(
                 period=period,
-                statistics=found.get(monitor_id, Statistics()),
-                coverage=coverage(made.get(monitor_id, 0), interval, period),
+                statistics=answer.sums.get((monitor_id, None, 0), Sums()).statistics(),
+                coverage=coverage(answer.made[monitor_id], interval, period),
             )
-            for monitor_id, interval in intervals.items()
-        }
+        return summaries
 
     async def _parts(
         self,
@@ -237,12 +201,22 @@ class PostgresCheckStatistics(CheckStatistics):
         parts: Sequence[Period],
     ) -> dict[MonitorId, list[Statistics]]:
         """Return the statistics of each of some adjoining periods, for each monitor."""
-        values = {"monitor_ids": list(monitor_ids), "edges": _edges(parts)}
-        rows = await self._rows(operation, _PARTS, tenant_id, _whole(parts), values)
+        asked = Question(
+            operation=operation, tenant_id=tenant_id, monitor_ids=monitor_ids, parts=parts
+        )
         found = {each: [Statistics()] * len(parts) for each in monitor_ids}
-        for row in rows:
-            found[row["monitor_id"]][row["part"] - 1] = _statistics(row)
+        answer = await self._sums(asked)
+        for number, ((monitor_id, _, part), sums) in enumerate(answer.sums.items()):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+            found[monitor_id][part] = sums.statistics()
         return found
+
+    async def _sums(self, asked: Question) -> Answer:
+        if not asked.monitor_ids:
+            return Answer()
+        async with self._database.tenant(asked.operation, asked.tenant_id) as connection:
+            return await add_up(connection, asked)
 
     async def _rows(
         self,
@@ -260,40 +234,3 @@ class PostgresCheckStatistics(CheckStatistics):
 def _check(tenant_id: TenantId, monitor_ids: Sequence[MonitorId]) -> None:
     require_tenant(tenant_id)
     check_many("monitor_ids", monitor_ids)
-
-
-def _edges(parts: Sequence[Period]) -> list[datetime]:
-    return [part.since for part in parts]
-
-
-def _whole(parts: Sequence[Period]) -> Period:
-    return Period(since=parts[0].since, until=parts[-1].until)
-
-
-def _statistics(row: Mapping[str, Any]) -> Statistics:
-    return Statistics(
-        checks=row["checks"],
-        failures=row["failures"],
-        response_times=_response_times(row),
-        phases=PhaseMeans(
-            *(
-                int(row[f"{phase}_us"]) / row[phase] if row[phase] else None
-                for phase in ("dns", "connect", "tls", "ttfb", "transfer")
-            )
-        ),
-    )
-
-
-def _response_times(row: Mapping[str, Any]) -> ResponseTimes | None:
-    if not row["times"]:
-        return None
-    p50_us, p95_us, p99_us = row["percentiles"]
-    return ResponseTimes(
-        count=row["times"],
-        total_us=int(row["total_us"]),
-        min_us=row["min_us"],
-        max_us=row["max_us"],
-        p50_us=p50_us,
-        p95_us=p95_us,
-        p99_us=p99_us,
-    )
