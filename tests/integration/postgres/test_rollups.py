@@ -328,3 +328,52 @@ async def test_a_long_hour_stays_small(postgres_recording: ResultStores, postgre
     assert checks == 3_600
     assert size <= 12_000
     assert wrong(postgres_url) == (0, 0)
+
+
+def before_the_sums(url: str) -> None:
+    """Take a database back to what it was before there were sums, with whatever results it has."""
+    run(url, "DELETE FROM check_rollups")
+    run(
+        url,
+        "UPDATE check_rollup_spans SET made_from ="
+        " date_bin(make_interval(hours => hours), now(), '1970-01-05 00:00Z')"
+        " + CASE hours WHEN 1 THEN interval '2 hours' ELSE '0' END",
+    )
+
+
+async def test_results_from_before_the_sums(
+    postgres_recording: ResultStores, postgres_service_pool: Pool, postgres_url: str
+) -> None:
+    """Answers are right before, while and after the upkeep makes the hours of older results."""
+    chance, now = random.Random(10), postgres_recording.clock.now()  # noqa: S311 - no secret
+    stores, tenant = postgres_recording, TENANTS[0]
+    await stores.results.record(some_results(chance, 500, now=now))
+    period = Period(since=now - timedelta(days=31, minutes=7), until=now + MINUTE)
+    today = now.date()
+
+    async def answers() -> list[object]:
+        statistics = stores.statistics
+        return [
+            await statistics.summary(tenant, dict.fromkeys(MONITORS, MINUTE), period=period),
+            await statistics.series(tenant, MONITORS, period=period, width=7 * HOUR),
+            await statistics.daily(tenant, MONITORS, first=today - timedelta(days=30), last=today),
+            await statistics.by_location(tenant, MONITORS, period=period),
+            await statistics.usage(tenant, first=today - timedelta(days=30), last=today),
+        ]
+
+    expected = await answers()
+    before_the_sums(postgres_url)
+    assert await answers() == expected
+    keeper, steps = RollupKeeper(Database(postgres_service_pool)), 0
+    while await keeper._step(RETENTION):
+        steps += 1
+        if steps % 40 == 0:
+            assert await answers() == expected
+    assert steps > 80
+    assert await answers() == expected
+    assert wrong(postgres_url) == (0, 0)
+    ((left,),) = run(
+        postgres_url,
+        "SELECT count(*) FROM check_rollup_spans WHERE made_from > '2000-01-01 00:00Z'",
+    )
+    assert left == 0

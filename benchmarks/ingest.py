@@ -1,0 +1,339 @@
+"""Measure how check results get into PostgreSQL and what is answered from them, beside other ways.
+
+Run it on an idle machine: .venv/bin/python benchmarks/ingest.py [size]
+The size, 1 by default, multiplies the rows.  It installs SQLAlchemy into a temporary folder, with
+uv, and starts a PostgreSQL of its own.  All ways write the same batches into the same table with
+the same indexes, which is emptied before each.  It prints the tables in
+docs/reference/performance.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from urlmon.domain.check_results import CheckResult, Phases
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.periods import Period
+from urlmon.testing.builders import a_result
+from urlmon_adapters.clock import SystemClock
+from urlmon_adapters.postgres import (
+    Database,
+    Migrations,
+    Pool,
+    PostgresCheckResultStore,
+    PostgresCheckStatistics,
+    RollupKeeper,
+    build_pool,
+)
+from urlmon_adapters.postgres._check_result_rows import values_of
+from urlmon_adapters.postgres._ingest import _COLUMNS, _COPY, append
+from urlmon_adapters.servers import PostgresServer
+
+ROOT = Path(__file__).parents[1]
+BATCH = 5_000
+BATCHES = 8
+RUNS = 3
+RETENTION = timedelta(days=90)
+SQLALCHEMY = ("sqlalchemy==2.0.44", "psycopg[binary]==3.3.9")
+INSERT = f"INSERT INTO check_results ({_COLUMNS}) VALUES ({', '.join(['%s'] * 17)})"  # noqa: S608 - constants only
+CORE = """
+import pickle, sys, time
+from sqlalchemy import MetaData, Table, create_engine, insert
+
+batches = pickle.load(open(sys.argv[2], "rb"))
+engine = create_engine(sys.argv[1].replace("postgresql://", "postgresql+psycopg://"))
+table = Table("check_results", MetaData(), autoload_with=engine)
+names = [name.strip() for name in sys.argv[3].split(",")]
+rows = [[dict(zip(names, row)) for row in batch] for batch in batches]
+started = time.perf_counter()
+for batch in rows:
+    with engine.begin() as connection:
+        connection.execute(insert(table), batch)
+print(time.perf_counter() - started)
+"""
+LATEST = """
+SELECT newest.* FROM unnest(%s::uuid[]) AS asked (id) CROSS JOIN LATERAL (
+    SELECT * FROM check_results WHERE tenant_id = %s AND monitor_id = asked.id
+    ORDER BY scheduled_at DESC LIMIT 1
+) AS newest
+"""
+FILL = """
+INSERT INTO check_results
+    (tenant_id, monitor_id, location, scheduled_at, checked_at, success, error_kind, error_message,
+    response_time_us)
+SELECT %(tenant)s, monitor, 'default', at, at, ok, CASE WHEN NOT ok THEN 'dns' END,
+    CASE WHEN NOT ok THEN 'x' END, CASE WHEN ok THEN (80000 * exp(random() + random()))::bigint END
+FROM unnest(%(monitors)s::uuid[]) AS monitor
+CROSS JOIN generate_series(%(since)s::timestamptz, %(until)s, %(step)s::interval) AS at
+CROSS JOIN LATERAL (SELECT random() < 0.99 OR monitor IS NULL) AS drawn (ok)
+"""
+
+BEFORE = """
+UPDATE check_rollup_spans SET made_from = date_bin(
+    make_interval(hours => hours), now() + CASE hours WHEN 1 THEN interval '1 hour' ELSE '0' END,
+    '1970-01-05 00:00Z'
+)
+"""
+AFTER = "UPDATE check_rollup_spans SET made_from = '2000-01-01 00:00Z' WHERE hours = 1"
+COUNTS = "SELECT (SELECT count(*) FROM check_results), (SELECT count(*) FROM check_rollups)"
+
+
+def batches(monitors: int, count: int) -> list[list[CheckResult]]:
+    """Return batches of results, each of some minutes of so many monitors."""
+    tenant, ids = TenantId.new(), [MonitorId.new() for _ in range(monitors)]
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=count)
+    rounds = BATCH // monitors
+    return [
+        [
+            a_result(
+                tenant,
+                ids[place % monitors],
+                scheduled_at=start
+                + number * timedelta(hours=1)
+                + (place // monitors) * timedelta(minutes=60 / rounds)
+                + (place % monitors) * timedelta(milliseconds=5),
+                response_time_us=90_000 + place * 7919 % 60_000,
+                phases=Phases(dns_us=900, connect_us=9_000, tls_us=20_000, ttfb_us=50_000),
+                status_code=200,
+                size_bytes=20_000,
+            )
+            for place in range(BATCH)
+        ]
+        for number in range(count)
+    ]
+
+
+async def packed(pool: Pool, given: Sequence[list[CheckResult]]) -> list[bytes]:
+    """Return what COPY sends for each batch, as the server itself packs it."""
+    found: list[bytes] = []
+    for batch in given:
+        await empty(pool)
+        async with pool.connection() as connection:
+            await append(connection, batch)
+            query = f"COPY (SELECT {_COLUMNS} FROM check_results ORDER BY scheduled_at) TO STDOUT"  # noqa: S608 - constants only
+            async with connection.cursor().copy(f"{query} (FORMAT BINARY)".encode()) as copy:
+                found.append(b"".join([bytes(piece) async for piece in copy]))
+            await connection.execute("SELECT set_config('role', session_user, false)")
+    return found
+
+
+async def empty(pool: Pool) -> None:
+    """Take all rows away, and what the server would write out later."""
+    async with pool.connection() as connection:
+        await connection.execute("RESET ROLE")
+        await connection.execute("TRUNCATE check_results, check_rollups")
+        await connection.execute("CHECKPOINT")
+
+
+async def rate(calls: Sequence[Callable[[], Awaitable[object]]]) -> float:
+    """Return the rows a second of so many batches."""
+    started = time.perf_counter()
+    for call in calls:
+        await call()
+    return len(calls) * BATCH / (time.perf_counter() - started)
+
+
+async def ingest(pool: Pool, url: str, count: int, folder: Path) -> None:
+    """Print how many rows a second each way writes."""
+    database = Database(pool)
+    store = PostgresCheckResultStore(database, SystemClock(), retention=RETENTION)
+    dense, sparse = batches(200, count), batches(BATCH, count)
+    packs = await packed(pool, dense)
+
+    async def pre_packed(pack: bytes) -> None:
+        async with database.everyone("benchmark") as connection:
+            await connection.execute("SELECT set_config('role', 'urlmon_ingest', true)")
+            async with connection.cursor().copy(_COPY) as copy:
+                await copy.write(pack)
+
+    async def rows_alone(batch: list[CheckResult]) -> None:
+        async with database.everyone("benchmark") as connection:
+            await append(connection, batch)
+
+    async def many(batch: list[CheckResult]) -> None:
+        async with database.everyone("benchmark") as connection:
+            await connection.cursor().executemany(INSERT.encode(), list(map(values_of, batch)))
+
+    ways: dict[str, list[Callable[[], Awaitable[object]]]] = {
+        "COPY of packed bytes": [lambda pack=pack: pre_packed(pack) for pack in packs],
+        "urlmon, the rows alone": [lambda batch=batch: rows_alone(batch) for batch in dense],
+        "urlmon, 25 results an hour, monitor and place": _records(store, dense),
+        "urlmon, 1 result an hour, monitor and place": _records(store, sparse),
+        "urlmon, the same again": _records(store, dense),
+        "psycopg executemany": [lambda batch=batch: many(batch) for batch in dense],
+    }
+    found: dict[str, list[float]] = {name: [] for name in [*ways, "SQLAlchemy Core"]}
+    python = environment(folder)
+    for _ in range(RUNS):
+        for name, calls in ways.items():
+            await empty(pool)
+            if name == "urlmon, the same again":
+                await rate(calls)
+            found[name].append(await rate(calls))
+        await empty(pool)
+        found["SQLAlchemy Core"].append(core(python, url, dense, folder))
+    best = {name: max(rates) for name, rates in found.items()}
+    print(f"\n{count} batches of {BATCH}, the best of {RUNS} runs\n")
+    print("| way | rows/s | of packed bytes |\n|---|---|---|")
+    for name, value in best.items():
+        print(f"| {name} | {value:,.0f} | {value / best['COPY of packed bytes']:.2f} |")
+
+
+def _records(
+    store: PostgresCheckResultStore, given: Sequence[list[CheckResult]]
+) -> list[Callable[[], Awaitable[object]]]:
+    return [lambda batch=batch: store.record(batch) for batch in given]
+
+
+def environment(folder: Path) -> Path:
+    """Install SQLAlchemy into an environment of its own and return its interpreter."""
+    uv = shutil.which("uv") or os.environ.get("UV") or str(ROOT / ".tools" / "bin" / "uv")
+    made = folder / "core"
+    run([uv, "venv", "-q", "--python", sys.executable, str(made)])
+    run([uv, "pip", "install", "-q", "--python", str(made), *SQLALCHEMY])
+    return made / "bin" / "python"
+
+
+def run(command: list[str]) -> str:
+    """Run a command to its end and return what it printed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def core(python: Path, url: str, given: Sequence[list[CheckResult]], folder: Path) -> float:
+    """Return the rows a second that SQLAlchemy Core inserts."""
+    file = folder / "batches"
+    plain = [[tuple(map(_plain, values_of(each))) for each in batch] for batch in given]
+    file.write_bytes(pickle.dumps(plain))
+    seconds = float(run([str(python), "-c", CORE, url, str(file), _COLUMNS]))
+    return len(given) * BATCH / seconds
+
+
+def _plain(value: Any) -> object:
+    """Return a value without classes of the library."""
+    return uuid.UUID(int=value.int) if isinstance(value, uuid.UUID) else value
+
+
+async def answers(pool: Pool, days: int, rows: int) -> None:
+    """Print what questions cost over some results, and over ten times as many."""
+    few, many = await measured(pool, days, rows), await measured(pool, days, 10 * rows)
+    print(f"\n1,000 monitors over {days} days, medians\n")
+    print("| | fewer results | ten times |\n|---|---|---|")
+    for name, value in few.items():
+        print(f"| {name} | {value} | {many[name]} |")
+
+
+async def measured(pool: Pool, days: int, rows: int) -> dict[str, str]:
+    """Fill the tables, and return how many rows there are and what each question costs."""
+    tenant, ids = TenantId.new(), [MonitorId.new() for _ in range(2_000)]
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    since = now - timedelta(days=days)
+    await fill(pool, tenant, ids, Period(since=since, until=now), rows)
+    database = Database(pool)
+    asked = PostgresCheckStatistics(database)
+    store = PostgresCheckResultStore(database, SystemClock(), retention=RETENTION)
+    intervals = dict.fromkeys(ids[:1_000], timedelta(minutes=5))
+    span = Period(since=since, until=now)
+    first, last = since.date(), now.date()
+
+    async def by_hand() -> None:
+        async with database.tenant("benchmark", tenant) as connection:
+            for some in (ids[:1_000], ids[1_000:]):
+                await (await connection.execute(LATEST, (some, tenant))).fetchall()
+
+    async def latest() -> None:
+        for some in (ids[:1_000], ids[1_000:]):
+            await store.latest(tenant, some)
+
+    questions: dict[str, Callable[[], Awaitable[object]]] = {
+        "summary of 1,000 monitors, with the period before": lambda: asked.summary(
+            tenant, intervals, period=span
+        ),
+        "daily bars of 20 monitors": lambda: asked.daily(tenant, ids[:20], first=first, last=last),
+        "the same in Asia/Kolkata": lambda: asked.daily(
+            tenant, ids[:20], first=first, last=last, zone="Asia/Kolkata"
+        ),
+        "usage of the tenant": lambda: asked.usage(tenant, first=first, last=last),
+        "latest of 2,000 monitors, by hand, as rows": by_hand,
+        "latest of 2,000 monitors, as results": latest,
+    }
+    async with pool.connection() as connection:
+        counts = await (await connection.execute(COUNTS)).fetchone() or (0, 0)
+    found = {"results": f"{counts[0]:,}", "rows of sums": f"{counts[1]:,}"}
+    for name, question in questions.items():
+        found[name] = f"{await milliseconds(question):.0f} ms"
+    return found
+
+
+async def fill(
+    pool: Pool, tenant: TenantId, ids: Sequence[MonitorId], span: Period, rows: int
+) -> None:
+    """Store results of 1,000 monitors, and one of each of the others, with their sums."""
+    await empty(pool)
+    async with pool.connection() as connection:
+        await connection.execute(BEFORE)
+        steps = (ids[:1_000], span.length / (rows / 1_000)), (ids[1_000:], span.length)
+        for monitors, step in steps:
+            values = {"tenant": tenant, "monitors": list(monitors), "step": step}
+            bounds = {"since": span.since, "until": span.until}
+            await connection.execute(FILL, {**values, **bounds})
+        start = span.since.replace(minute=0)
+        await connection.execute("SELECT rebuild_hours(%s, %s)", (start, span.until))
+        await connection.execute(AFTER)
+    await RollupKeeper(Database(pool)).upkeep(RETENTION)
+    async with pool.connection() as connection:
+        await connection.execute("VACUUM ANALYZE")
+
+
+async def milliseconds(call: Callable[[], Awaitable[object]]) -> float:
+    """Return the median time of a call."""
+    times: list[float] = []
+    for _ in range(7):
+        started = time.perf_counter()
+        await call()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times[1:])
+
+
+async def main() -> None:
+    """Print the machine and the figures."""
+    size = float(sys.argv[1]) if len(sys.argv) > 1 else 1
+    print(
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores,"
+        f" Python {platform.python_version()}"
+    )
+    with (
+        tempfile.TemporaryDirectory() as name,
+        tempfile.TemporaryDirectory() as data,
+        PostgresServer(Path(data) / "server", version="18") as server,
+    ):
+        print(f"PostgreSQL {server.version}; {', '.join(SQLALCHEMY)}")
+        with psycopg.connect(server.url, autocommit=True) as admin:
+            for parameter in ("max_wal_size = '4GB'", "shared_buffers = '128MB'"):
+                admin.execute(f"ALTER SYSTEM SET {parameter}".encode())
+            admin.execute("SELECT pg_reload_conf()")
+        await Migrations(server.url).apply()
+        async with build_pool(server.url) as pool:
+            await ingest(pool, server.url, max(1, round(BATCHES * size)), Path(name))
+            await answers(pool, 90, round(200_000 * size))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
