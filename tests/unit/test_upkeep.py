@@ -314,6 +314,36 @@ async def test_the_schedule_follows_the_directory(application: Application) -> N
     assert not application.scheduled()
 
 
+async def test_a_removed_monitor_is_forgotten(application: Application) -> None:
+    """What was told of it ends, and nobody is reminded; one that is paused stays as it is."""
+    removed, paused = [
+        await application.monitor(failure_threshold=1, reminder_interval=60 * MINUTE)
+        for _ in range(2)
+    ]
+    cursor = await application.upkeep.compare()
+    for monitor in (removed, paused):
+        assert await application.told(monitor, success=False) is TransitionKind.TRIGGERED
+    monitors, key = application.stores.monitors(), application.tenant_id
+    await monitors.set_enabled(
+        key, paused.id, enabled=False, reason=None, at=application.clock.now()
+    )
+    await monitors.remove(key, removed.id)
+    for _ in range(2):
+        cursor = await application.upkeep.follow(cursor)
+    outbox = application.stores.outbox()
+    for claimed in await outbox.claim(request_id="begins"):
+        await outbox.settle(claimed)
+    (end,) = await outbox.claim(request_id="ends")
+    assert (end.transition.monitor_id, end.transition.kind) == (
+        removed.id,
+        TransitionKind.RESOLVED,
+    )
+    await outbox.settle(end)
+    application.clock.advance(61 * MINUTE)
+    (reminder,) = await outbox.claim(request_id="reminders")
+    assert reminder.transition.monitor_id == paused.id
+
+
 async def test_a_comparison_finds_what_nobody_said(application: Application) -> None:
     """What the schedule lost or kept by itself is found by comparing it with the record."""
     kept, gone = await application.monitor(), await application.monitor()

@@ -70,6 +70,14 @@ class Seeding:
             if monitor.id in opened or monitor.id in newest
         )
 
+    async def forget(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        """Forget how a monitor stands that was removed: nobody is reminded of its alert.
+
+        Raises:
+            UnavailableError: The store did not answer; call again later.
+        """
+        await self._alert_state.forget(tenant_id, monitor_id)
+
     async def with_open_alerts(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
     ) -> Sequence[MonitorId]:

@@ -139,7 +139,7 @@ class Upkeep:
     async def _take_over(self, changes: Sequence[MonitorChange], *, after_loss: bool) -> None:
         await self._seeding.schedule([each.monitor for each in changes if each.monitor is not None])
         idle = [each for each in changes if each.monitor is None]
-        await together(self._schedule.remove(each.tenant_id, each.monitor_id) for each in idle)
+        await together(self._let_go(each.tenant_id, each.monitor_id) for each in idle)
         if after_loss:
             owners = defaultdict[TenantId, list[MonitorId]](list)
             for each in idle:
@@ -147,6 +147,14 @@ class Upkeep:
             for tenant_id, monitor_ids in owners.items():
                 opened = await self._seeding.with_open_alerts(tenant_id, monitor_ids)
                 await together(self._restore_idle(tenant_id, each) for each in opened)
+
+    async def _let_go(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        """Take a monitor off the schedule; how one that was removed stood is forgotten."""
+        await self._schedule.remove(tenant_id, monitor_id)
+        try:
+            await self._directory.get(tenant_id, monitor_id)
+        except NotFoundError:
+            await self._seeding.forget(tenant_id, monitor_id)
 
     async def _restore_idle(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         """Restore a monitor that has an open alert and is not active."""
