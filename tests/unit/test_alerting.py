@@ -79,7 +79,6 @@ def test_the_transitions_of_an_alert() -> None:
         cause="timeout: 10 s",
     )
     assert first.transition.id == f"{alert_id}:triggered"
-    assert first.transition.awaits == ()
     assert first.state.open_alert == alert_id
     assert first.state.last_transition == first.transition
     taken = evolve(first.state, acknowledged=True)
@@ -88,7 +87,6 @@ def test_the_transitions_of_an_alert() -> None:
         first.transition, kind=TransitionKind.RESOLVED, at=at(1), cause=""
     )
     assert second.transition.id == f"{alert_id}:resolved"
-    assert second.transition.awaits == (first.transition.id,)
     assert second.state.open_alert is None
     assert not second.state.acknowledged
     assert second.state.cause == "timeout: 10 s", "what the newest failure said"

@@ -61,7 +61,6 @@ def test_the_transitions_of_flapping() -> None:
     assert (began.at, ended.at, began.location) == (at(6), at(22), "eu")
     assert began.alert_id == ended.alert_id
     assert began.alert_id not in {each.alert_id for each in told[:-2]}
-    assert ended.awaits == (began.id,)
     assert decisions[6].state.since == at(6)
     last = decisions[-1].state
     assert (last.status, last.since) == (MonitorStatus.UP, at(22))

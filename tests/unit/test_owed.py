@@ -65,12 +65,10 @@ class TestReminders:
         assert transition.number == 1
 
     def test_the_end_counts_them(self) -> None:
-        """A resolve awaits the trigger and the last reminder, and the next alert counts anew."""
         state = told(told(DOWN, 60)[0], 120)[0]
         resolved = decide(state, outcome(121, success=True), REMINDING)
         assert resolved.transition is not None
         assert resolved.transition.number == 2
-        assert resolved.transition.awaits == (f"{OPEN}:triggered", f"{OPEN}:reminder:2")
         assert resolved.state.owed is None
         again = decide(resolved.state, outcome(122, success=False), REMINDING).state
         assert (again.reminders, again.notified_at) == (0, at(122))

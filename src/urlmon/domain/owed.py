@@ -22,8 +22,8 @@ def tell_owed(
         tenant_id: The owner.
         monitor_id: Which monitor.
         now: The time of the store.
-        busy: Whether the trigger or a reminder of the open alert is still to be settled.  Then no
-            reminder is added to it: the next is due one interval from now.
+        busy: Whether an earlier transition of the monitor is still to be settled.  Then no reminder
+            is added to it: the next is due one interval from now.
 
     Returns:
         The state now, and what is to be told, if anything.

@@ -45,10 +45,10 @@ class TransitionKind(StrEnum):
 
 
 ENDS = {
-    TransitionKind.RESOLVED: TransitionKind.TRIGGERED,
-    TransitionKind.STABLE: TransitionKind.FLAPPING,
+    TransitionKind.TRIGGERED: TransitionKind.RESOLVED,
+    TransitionKind.FLAPPING: TransitionKind.STABLE,
 }
-"""What ends, and what began it."""
+"""What begins, and its end."""
 
 
 @frozen(kw_only=True)
@@ -87,15 +87,6 @@ class Transition:
         if self.kind is TransitionKind.REMINDER:
             return f"{self.alert_id}:{self.kind}:{self.number}"
         return f"{self.alert_id}:{self.kind}"
-
-    @property
-    def awaits(self) -> tuple[str, ...]:
-        """The ids of what must be out of the way before this is handed over: see `claim`."""
-        if self.kind not in ENDS:
-            return ()
-        begin = f"{self.alert_id}:{ENDS[self.kind]}"
-        reminder = f"{self.alert_id}:{TransitionKind.REMINDER}:{self.number}"
-        return (begin, reminder) if self.number else (begin,)
 
 
 @frozen(kw_only=True)

@@ -26,17 +26,17 @@ class TransitionOutbox(Protocol):
         """Lease transitions that are due, oldest first for each monitor.
 
         A transition is due while it is neither settled nor leased; one whose lease ended is due
-        again.  An end, of an alert or of flapping, is handed over only after its beginning was
-        settled or given up.  One that was claimed ten times becomes a dead letter when its tenth
-        lease has ended.
+        again.  Of each monitor one is handed over at a time, in their order: after every earlier one
+        was settled or given up.  So an alert that begins finds the one before it ended.  One that
+        was claimed ten times becomes a dead letter when its tenth lease has ended.
 
         First of all, what is owed by the store's clock although no outcome came is put in, each in
         one step with the state it comes from (`AlertState.owed`): reminders, triggers that a
-        suppression held back, and what flapping held back.  Of one alert there is never more than
-        one reminder at a time, one for each interval however many ask, and none before the trigger
-        was settled or given up.  When an alert ends, its reminder is taken out; one that is leased
-        then is handed over first, or dropped when its lease ends.  Of very many monitors to which
-        something is owed some have to wait for the next claim.
+        suppression held back, and what flapping held back.  There is one reminder for each interval
+        however many ask, and none while anything of the monitor is still to be settled: the next is
+        due one interval later.  When an alert ends, its reminder is taken out; one that is leased
+        then comes before the end, or is dropped when its lease ends.  Of very many monitors to
+        which something is owed some have to wait for the next claim.
 
         Repeatable by `request_id`: while its leases last, the same request gets the same
         transitions again, less those settled since, and no others.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from attrs import define, frozen
 
+from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.transitions import (
     ENDS,
     MAX_ATTEMPTS,
@@ -33,6 +34,11 @@ class _Row:
             attempt=self.attempts,
             leased_until=self.due,
         )
+
+    @property
+    def line(self) -> tuple[TenantId, MonitorId]:
+        """Whose transitions are handed over one after the other."""
+        return self.transition.tenant_id, self.transition.monitor_id
 
     def is_leased(self, now: datetime) -> bool:
         return not self.released and now < self.due
@@ -63,12 +69,13 @@ class TransitionRows:
         self._tidy(now)
         self._dead.pop(transition.id, None)
         self._live.setdefault(transition.id, _Row(transition=transition, due=now))
-        for end, begin in ENDS.items():
-            if transition.kind is begin:
-                # What begins anew has not ended.
-                self.withdraw(f"{transition.alert_id}:{end}", now=now)
-        for awaited in transition.awaits[1:]:
-            self.withdraw(awaited, now=now)
+        # What begins anew has not ended, and of what has ended nobody is reminded.
+        if transition.kind in ENDS:
+            self.withdraw(f"{transition.alert_id}:{ENDS[transition.kind]}", now=now)
+        if transition.kind is TransitionKind.RESOLVED:
+            self.withdraw(
+                f"{transition.alert_id}:{TransitionKind.REMINDER}:{transition.number}", now=now
+            )
 
     def withdraw(self, transition_id: str, *, now: datetime) -> None:
         """Take a transition out that is not leased."""
@@ -76,10 +83,10 @@ class TransitionRows:
         if row is not None and not row.is_leased(now):
             del self._live[transition_id]
 
-    def holds(self, *transition_ids: str, now: datetime) -> bool:
-        """Say whether any of these is neither settled nor given up."""
+    def holds(self, tenant_id: TenantId, monitor_id: MonitorId, *, now: datetime) -> bool:
+        """Say whether any transition of a monitor is neither settled nor given up."""
         self._tidy(now)
-        return not self._live.keys().isdisjoint(transition_ids)
+        return any(row.line == (tenant_id, monitor_id) for row in self._live.values())
 
     def claim(
         self, request_id: str, token: str, *, now: datetime, limit: int, lease: timedelta
@@ -91,7 +98,7 @@ class TransitionRows:
             rows = [self._live[each] for each in claim.ids if each in self._live]
             mine = [row for row in rows if row.token == claim.token and not row.released]
             return tuple(row.claimed(claim.token) for row in mine)
-        due = [row for row in self._live.values() if row.due <= now and not self._waits(row)]
+        due = [row for row in self._first_of_each_line() if row.due <= now]
         for row in due[:limit]:
             row.token, row.due, row.released = token, now + lease, False
             row.attempts += 1
@@ -137,9 +144,11 @@ class TransitionRows:
         letters = [letter for letter, _ in self._dead.values()]
         return sorted(letters, key=lambda each: (each.at, each.transition.id), reverse=True)
 
-    def _waits(self, row: _Row) -> bool:
-        """Say whether something is still here that comes before this."""
-        return not self._live.keys().isdisjoint(row.transition.awaits)
+    def _first_of_each_line(self) -> list[_Row]:
+        lines: dict[tuple[TenantId, MonitorId], _Row] = {}
+        for row in self._live.values():
+            lines.setdefault(row.line, row)
+        return list(lines.values())
 
     def _tidy(self, now: datetime) -> None:
         """Give up what was claimed for the last time, and withdraw reminders of what ended."""

@@ -135,11 +135,7 @@ def tell_all_owed(state: InMemoryState) -> None:
     ]
     for *_, key in sorted(owed):
         known = state.alert_states[key]
-        busy = known.open_alert is not None and state.outbox.holds(
-            f"{known.open_alert}:{TransitionKind.TRIGGERED}",
-            _reminder_id(known.open_alert, known.reminders),
-            now=now,
-        )
+        busy = state.outbox.holds(*key, now=now)
         state.alert_states[key], transition = tell_owed(known, *key, now=now, busy=busy)
         if transition is not None:
             state.outbox.add(transition, now=now)

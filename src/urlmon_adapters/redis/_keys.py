@@ -18,6 +18,7 @@ from urlmon.errors import InvalidValueError
 
 BUCKETS: Final = 16
 """Of alert state, outbox, schedule and counts; part of the stored format, being in the keys."""
+_OUTBOX: Final = ("items", "claims", "due", "later", "dead", "lines")
 
 
 class Keys:
@@ -56,10 +57,10 @@ class Keys:
 
         Hash of transitions; hash of what became of them; sorted set of those that are due, by age;
         sorted set of those that are put off or leased, by when they are due again; sorted set of
-        dead letters, by when they were given up.
+        dead letters, by when they were given up; hash of the order of each monitor's.
         """
         outbox = f"{self._alert(bucket)}:outbox"
-        return tuple(f"{outbox}:{part}" for part in ("items", "claims", "due", "later", "dead"))
+        return tuple(f"{outbox}:{part}" for part in _OUTBOX)
 
     def claim(self, bucket: int, request_id: str) -> str:
         """String: what a request was given."""

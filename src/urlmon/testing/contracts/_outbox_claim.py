@@ -23,32 +23,32 @@ class ClaimingContract:
     """What every `TransitionOutbox.claim` must hold."""
 
     async def test_order(self, working: WorkingStores) -> None:
-        """The oldest comes first, and the end of an alert after its beginning was settled."""
+        """Of one monitor each comes when the one before it was settled, and not while it is leased."""
         monitor, requests = Monitor(working), Requests(working)
-        first, end, second, second_end = [await monitor.change() for _ in range(4)]
+        made = [await monitor.change() for _ in range(4)]
         assert await working.outbox.backlog() == 4
-        claimed = await requests.claim(limit=1)
-        assert transitions_of(claimed) == [first]
-        later = await requests.claim()
-        assert transitions_of(later) == [second]
-        await working.outbox.settle(later[0])
-        await working.outbox.settle(claimed[0])
-        claimed = await requests.claim()
-        assert transitions_of(claimed) == [end, second_end]
-        await working.advance(LEASE)
-        assert transitions_of(await requests.claim(limit=1)) == [end]
-        assert transitions_of(await requests.claim(limit=1)) == [second_end]
+        for transition in made:
+            claimed = await requests.one()
+            assert claimed.transition == transition
+            assert await requests.claim() == ()
+            await working.advance(LEASE)
+            again = await requests.one()
+            assert (again.transition, again.attempt) == (transition, 2)
+            await working.outbox.settle(again)
+        assert await working.outbox.backlog() == 0
 
     async def test_order_after_a_delay(self, working: WorkingStores) -> None:
-        """What was put off, or whose lease ended, keeps its age."""
-        monitor, requests = Monitor(working), Requests(working)
+        """What was put off holds up what comes after it, of its monitor and of no other."""
+        monitor, other, requests = Monitor(working), Monitor(working), Requests(working)
         first = await monitor.change()
         await working.outbox.release(await requests.one(), delay=MINUTE)
-        await monitor.change()
-        second = await monitor.change()
-        assert transitions_of(await requests.claim(limit=1)) == [second]
+        second, another = await monitor.change(), await other.change()
+        assert transitions_of(await requests.claim()) == [another]
         await working.advance(MINUTE)
-        assert transitions_of(await requests.claim()) == [first, second]
+        claims = {each.transition.id: each for each in await requests.claim()}
+        assert set(claims) == {first.id, another.id}
+        await working.outbox.settle(claims[first.id])
+        assert transitions_of(await requests.claim()) == [second]
 
     async def test_limit(self, working: WorkingStores) -> None:
         """A claim gives as many as asked for, and all are given in the end, each once."""

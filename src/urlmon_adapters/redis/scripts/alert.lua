@@ -1,5 +1,5 @@
 -- The alert states of a bucket: the rules are those of urlmon.domain.alerting and .owed.
--- KEYS[6..7] are what `Keys.alerts` returns; needs clock.lua and outbox.lua.
+-- KEYS[7..8] are what `Keys.alerts` returns; needs clock.lua and outbox.lua.
 --   states  monitor -> its state: parts that a NUL separates, as no text holds one
 --             "<status> <1 while down, else 0> <since> <changes> <flapping> <open alert>
 --               <1 if acknowledged, else 0> <reminders> <notified at> <held alert> <suppressed until>"
@@ -10,7 +10,7 @@
 --             the cause
 --   owed    monitors by when something is to be told of them though no outcome comes
 -- A monitor is "<tenant>:<id>"; "-" stands for nothing; a monitor that is unknown has no state.
-local STATES, OWED = KEYS[6], KEYS[7]
+local STATES, OWED = KEYS[7], KEYS[8]
 local STATE = "^(%l+) ([01]) (%S+) (%d+) (%S+) (%S+) ([01]) (%d+) (%S+) (%S+) (%S+)"
   .. "%z([^%z]*)%z([^%z]*)%z([^%z]*)%z(.*)$"
 local UNKNOWN = "unknown 0 - 0 - - 0 0 - - -\0\0\0\0"

@@ -12,8 +12,7 @@ do
     local kind, alert, number, cause = state.kind, state.open, 0, state.cause
     local busy = false
     if kind == "reminder" then
-      local reminder = alert .. ":reminder:" .. state.reminders
-      busy = is_live(alert .. ":triggered") or is_live(reminder)
+      busy = redis.call("HEXISTS", LINES, monitor) == 1
       if not busy then state.reminders = state.reminders + 1 end
       number, state.notified = state.reminders, text(now)
     elseif kind == "triggered" then

@@ -1,15 +1,17 @@
--- The outbox of a bucket.  KEYS[1..5] are what `Keys.outbox` returns; needs clock.lua.
+-- The outbox of a bucket.  KEYS[1..6] are what `Keys.outbox` returns; needs clock.lua.
 --   items   id -> "<tenant>:<monitor> <alert> <kind> <number> <rule> <at> <location or -> <cause>"
 --   claims  id -> "<age> <attempts> <1 while it is leased, else 0> <token of the newest claim>"
 --   due     ids by age: what may be claimed now
 --   later   ids by the time at which they are due (again), or dead
 --   dead    ids by the time at which they were given up
--- An id is "<alert>:<kind>", and "<alert>:reminder:<number>".  An end is in none of the last three
--- while what it has to await is here.
-local ITEMS, CLAIMS, DUE, LATER, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+--   lines   monitor -> its ids that are neither settled nor given up, in their order
+-- An id is "<alert>:<kind>", and "<alert>:reminder:<number>".  Only the first of a line is in due or
+-- later: what comes after it waits until it is out of the way.
+local ITEMS, CLAIMS, DUE, LATER, DEAD, LINES =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local MAX_ATTEMPTS = 10
 local MAX_DEAD = 1000
-local END_OF = {triggered = ":resolved", reminder = ":resolved", flapping = ":stable"}
+local END_OF = {triggered = ":resolved", flapping = ":stable"}
 
 local function read_claim(id)
   local row = redis.call("HGET", CLAIMS, id)
@@ -31,35 +33,23 @@ local function is_live(id)
   return redis.call("HEXISTS", ITEMS, id) == 1 and not is_dead(id)
 end
 
--- The end of what an id is about: nil where it is an end itself.
-local function end_of(id)
-  local alert, kind = id:match("^([^:]+):(%l+)")
-  return END_OF[kind] and alert .. END_OF[kind]
-end
-
--- The reminder of an alert that a resolve has to await, by what the resolve says.
-local function last_reminder(id)
-  local alert = id:match("^([^:]+):resolved$")
-  if not alert then return nil end
-  return alert .. ":reminder:" .. redis.call("HGET", ITEMS, id):match("^%S+ %S+ %S+ (%d+)")
-end
-
-local function waits(id)
-  local alert, kind = id:match("^([^:]+):(%l+)")
-  if kind == "stable" then return is_live(alert .. ":flapping") end
-  if kind ~= "resolved" then return false end
-  return is_live(alert .. ":triggered") or is_live(last_reminder(id))
-end
-
--- Put a transition among those that are due, unless it has to wait.
 local function offer(id)
-  if not waits(id) then redis.call("ZADD", DUE, read_claim(id).age, id) end
+  redis.call("ZADD", DUE, read_claim(id).age, id)
 end
 
--- After something is out of the way its end is due, if that is here and nobody has it.
-local function unblock(id)
-  local last = end_of(id)
-  if last and is_live(last) and not redis.call("ZSCORE", LATER, last) then offer(last) end
+-- Take a transition off the line of its monitor: the next has its turn.
+local function leave(id)
+  local monitor, rest = redis.call("HGET", ITEMS, id):match("^%S+"), {}
+  local line = redis.call("HGET", LINES, monitor)
+  for each in line:gmatch("%S+") do
+    if each ~= id then rest[#rest + 1] = each end
+  end
+  if #rest == 0 then
+    redis.call("HDEL", LINES, monitor)
+  else
+    redis.call("HSET", LINES, monitor, table.concat(rest, " "))
+    if line:match("^%S+") == id then offer(rest[1]) end
+  end
 end
 
 local function drop(id)
@@ -70,14 +60,20 @@ local function drop(id)
   redis.call("ZREM", DEAD, id)
 end
 
+-- Take a transition out that is live.
+local function take_out(id)
+  leave(id)
+  drop(id)
+end
+
 local function give_up(id, at)
   redis.call("ZREM", DUE, id)
   redis.call("ZREM", LATER, id)
   redis.call("ZADD", DEAD, text(at), id)
+  leave(id)
   for _, oldest in ipairs(redis.call("ZRANGE", DEAD, 0, -1 - MAX_DEAD)) do
     drop(oldest)
   end
-  unblock(id)
 end
 
 -- Say whether this is a reminder of an alert whose end is here.
@@ -92,35 +88,37 @@ local function sweep()
   for i = 1, #passed, 2 do
     local id, at = passed[i], tonumber(passed[i + 1])
     redis.call("ZREM", LATER, id)
-    local claim = read_claim(id)
-    if claim.attempts >= MAX_ATTEMPTS then
+    if read_claim(id).attempts >= MAX_ATTEMPTS then
       give_up(id, at)
     elseif is_too_late(id) then
-      drop(id)
-      unblock(id)
+      take_out(id)
     else
       offer(id)
     end
   end
 end
 
--- Take a transition out that is not leased.  After sweep().
+-- Take a transition out, unless it is leased.  After sweep().
 local function withdraw(id)
   if not is_live(id) then return end
-  if not (read_claim(id).leased and redis.call("ZSCORE", LATER, id)) then drop(id) end
+  if not (read_claim(id).leased and redis.call("ZSCORE", LATER, id)) then take_out(id) end
 end
 
 -- Bring a transition in, unless it is here already; one that was given up lives again.
 local function enter(id, item)
   sweep()
+  local monitor, number = item:match("^(%S+) %S+ %S+ (%S+)")
+  local alert, kind = id:match("^([^:]+):(%l+)")
   if not is_live(id) then
     drop(id)
     redis.call("HSET", ITEMS, id, item)
     local age = redis.call("HINCRBY", CLAIMS, "age", 1)
     write_claim(id, {age = age, attempts = 0, leased = false, token = ""})
-    if last_reminder(id) then withdraw(last_reminder(id)) end
-    offer(id)
+    local line = redis.call("HGET", LINES, monitor)
+    redis.call("HSET", LINES, monitor, line and line .. " " .. id or id)
+    if not line then offer(id) end
   end
-  -- What begins anew has not ended.
-  if end_of(id) and not id:find(":reminder:", 1, true) then withdraw(end_of(id)) end
+  -- What begins anew has not ended, and of what has ended nobody is reminded.
+  if END_OF[kind] then withdraw(alert .. END_OF[kind]) end
+  if kind == "resolved" then withdraw(alert .. ":reminder:" .. number) end
 end

@@ -5,7 +5,7 @@
 -- KEYS: outbox.lua's, alert.lua's, the request.  ARGV: the offset, a token, the request's limit, how many of them
 -- to take here, the lease in microseconds.  Needs clock.lua, outbox.lua, alert.lua and
 -- alert_owed.lua, which has swept.
-local REQUEST = KEYS[8]
+local REQUEST = KEYS[9]
 local token, limit, take, lease = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local function read_request()
