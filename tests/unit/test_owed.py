@@ -65,6 +65,7 @@ class TestReminders:
         assert transition.number == 1
 
     def test_the_end_counts_them(self) -> None:
+        """A resolve says how many there were, and the next alert counts anew."""
         state = told(told(DOWN, 60)[0], 120)[0]
         resolved = decide(state, outcome(121, success=True), REMINDING)
         assert resolved.transition is not None

@@ -23,7 +23,7 @@ class ClaimingContract:
     """What every `TransitionOutbox.claim` must hold."""
 
     async def test_order(self, working: WorkingStores) -> None:
-        """Of one monitor each comes when the one before it was settled, and not while it is leased."""
+        """Of one monitor each comes after the one before it was settled."""
         monitor, requests = Monitor(working), Requests(working)
         made = [await monitor.change() for _ in range(4)]
         assert await working.outbox.backlog() == 4
