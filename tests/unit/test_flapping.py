@@ -32,6 +32,16 @@ def test_the_share_is_that_of_nagios() -> None:
         assert weigh(changes) / 15.2 == pytest.approx(nagios_share(changes))
 
 
+def test_the_marks_are_met_exactly() -> None:
+    """The newest and the oldest change weigh a tenth of all: enough for 10 %, for 11 % not."""
+    assert weigh(1 << 19 | 1) == 152
+    for changes in (1 << 19 | 1, 1 << 18 | 2):
+        assert FlapMarks(low=0, high=10).begins(changes)
+        assert not FlapMarks(low=0, high=11).begins(changes)
+        assert FlapMarks(low=10).ends(changes)
+        assert not FlapMarks(low=9).ends(changes)
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [

@@ -26,9 +26,9 @@ class TransitionOutbox(Protocol):
         """Lease transitions that are due, oldest first for each monitor.
 
         A transition is due while it is neither settled nor leased; one whose lease ended is due
-        again.  Of each monitor one is handed over at a time, in their order: after every earlier one
-        was settled or given up.  So an alert that begins finds the one before it ended.  One that
-        was claimed ten times becomes a dead letter when its tenth lease has ended.
+        again.  Of each monitor one is handed over at a time, in their order: after every earlier
+        one was settled or given up.  So an alert that begins finds the one before it ended.  One
+        that was claimed ten times becomes a dead letter when its tenth lease has ended.
 
         First of all, what is owed by the store's clock although no outcome came is put in, each in
         one step with the state it comes from (`AlertState.owed`): reminders, triggers that a

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from attrs import evolve
 
-from urlmon.domain.alert_policy import AlertPolicy
+from urlmon.domain.alert_policy import AlertPolicy, FlapMarks
 from urlmon.domain.alert_state import UNKNOWN, AlertState, MonitorStatus
 from urlmon.domain.alerting import Decision, DecisionKind, decide
+from urlmon.domain.ids import AlertId
 from urlmon.domain.transitions import TransitionKind
 from urlmon.testing.clock import NOON
 from urlmon.testing.contracts._alert_states import (
@@ -74,6 +75,29 @@ class RulesContract:
             outcome = monitor.outcome(minute, success=success, location=location)
             statuses.append((await monitor.record(outcome, two)).state.status.value)
         assert statuses == ["unknown", "down", "down", "up"]
+
+    @pytest.mark.parametrize("percent", [9, 10, 11])
+    async def test_marks(self, working: WorkingStores, percent: int) -> None:
+        """Flapping begins and ends at the very marks: here the changes are 10 percent."""
+        begin, end = Monitor(working), Monitor(working)
+        flapping = AlertState(
+            status=MonitorStatus.FLAPPING, flapping=AlertId.new(), changes=1 << 17 | 1
+        )
+        for monitor, success, state, marks in (
+            (begin, False, AlertState(status=MonitorStatus.UP, changes=1 << 18), (0, percent)),
+            (end, True, flapping, (percent, 100)),
+        ):
+            low, high = marks
+            policy = AlertPolicy(failure_threshold=1, flapping=FlapMarks(low=low, high=high))
+            await working.alert_state.seed(*monitor.key, state=state)
+            outcome = monitor.outcome(0, success=success)
+            decision = await monitor.record(outcome, policy)
+            assert decision == decide(state, outcome, policy)
+            told = decision.transition and decision.transition.kind
+            if success:
+                assert (told is TransitionKind.STABLE) is (percent >= 10)
+            else:
+                assert (told is TransitionKind.FLAPPING) is (percent <= 10)
 
     async def test_foreign_location(self, working: WorkingStores) -> None:
         """A location that the policy does not name is not counted, nor is what it saw before."""
