@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from service import run_service
+from service import Tally, run_service
 from urlmon import (
     Alert,
     AlertStatus,
@@ -30,6 +30,7 @@ from urlmon import (
 from urlmon_adapters.container import PersistencePorts
 
 IDLE_SECONDS = 0.2
+LEASE = timedelta(seconds=10)
 RETRY = timedelta(seconds=2)
 
 log = logging.getLogger("alerter")
@@ -38,26 +39,32 @@ log = logging.getLogger("alerter")
 class Alerter:
     """Acts on transitions, each at least once, and so that twice does no harm."""
 
-    def __init__(self, stores: PersistencePorts, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, stores: PersistencePorts, session: aiohttp.ClientSession, tally: Tally
+    ) -> None:
         self._clock = stores.clock()
         self._outbox = stores.outbox()
         self._alerts = stores.alerts()
         self._channels = stores.channels()
         self._session = session
+        self._tally = tally
 
     async def run(self) -> None:
         """Act until cancelled."""
+        request_id = uuid4().hex
         while True:
             try:
-                claimed = await self._outbox.claim(request_id=uuid4().hex)
-                for each in claimed:
-                    await self._act(each)
+                # The same request until it is answered: what a lost answer gave to us is ours.
+                claimed = await self._outbox.claim(request_id=request_id, lease=LEASE)
             except UnavailableError as exc:
                 log.warning("will try again: %s", exc)
-                await asyncio.sleep(1)
-            else:
-                if not claimed:
-                    await asyncio.sleep(IDLE_SECONDS)
+                await asyncio.sleep(RETRY.total_seconds())
+                continue
+            request_id = uuid4().hex
+            # Together, so that none waits for a slow channel of another until its lease ends.
+            await asyncio.gather(*map(self._act, claimed))
+            if not claimed:
+                await asyncio.sleep(IDLE_SECONDS)
 
     async def _act(self, claimed: ClaimedTransition) -> None:
         transition = claimed.transition
@@ -66,8 +73,13 @@ class Alerter:
                 await self._outbox.release(claimed, delay=RETRY)
             else:
                 await self._outbox.settle(claimed)
+                self._tally["transitions"] += 1
         except LeaseLostError:
+            self._tally["lost leases"] += 1
             log.info("another alerter took over %s", transition.id)
+        except UnavailableError as exc:
+            # It comes back when its lease has ended, and acting on it once more does no harm.
+            log.warning("will try %s again: %s", transition.id, exc)
 
     async def _store(self, transition: Transition) -> bool:
         """Open, find or resolve the alert; say whether there is anything left to do for it."""
@@ -137,10 +149,10 @@ def notification_number(transition: Transition) -> int | None:
     return None if transition.kind not in after else after[transition.kind] + transition.number
 
 
-async def main(stores: PersistencePorts) -> None:
+async def main(stores: PersistencePorts, tally: Tally) -> None:
     """Act until cancelled."""
     async with aiohttp.ClientSession() as session:
-        await Alerter(stores, session).run()
+        await Alerter(stores, session, tally).run()
 
 
 if __name__ == "__main__":

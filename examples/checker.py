@@ -1,7 +1,7 @@
-"""A checker: finds what is due, requests it, records the result and the outcome.
+"""A checker: claims the checks that are due at its location, makes them, and completes them.
 
-Run as many as you like; a lock on each due check lets one of them do it.  Needs the settings of
-urlmon in its environment, and stops on SIGTERM or SIGINT.
+Run as many as you like: each check is leased to one of them, and comes back to the others when that
+one dies.  Needs the settings of urlmon in its environment, and stops on SIGTERM or SIGINT.
 """
 
 from __future__ import annotations
@@ -10,136 +10,168 @@ import asyncio
 import contextlib
 import logging
 import os
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+from uuid import uuid4
 
 import aiohttp
 
 from probe import probe
-from service import run_service
+from recorder import Recorder
+from service import Tally, run_service
 from urlmon import (
     AlertPolicy,
-    CheckResult,
+    ClaimedCheck,
+    LeaseLostError,
     Monitor,
     MonitorId,
+    NotFoundError,
+    ScheduleEntry,
+    TenantId,
     UnavailableError,
 )
 from urlmon_adapters.container import PersistencePorts
 
 LOCATION = os.environ.get("LOCATION", "default")
-TICK_SECONDS = 0.1
-REFRESH = timedelta(seconds=2)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_PENDING = 5_000
+LEASE = timedelta(seconds=3)
+MAX_CHECKS = 100
+MAX_KNOWN = 50_000
+IDLE_SECONDS = 0.1
+RETRY_SECONDS = 0.5
+
+T = TypeVar("T")
 
 log = logging.getLogger("checker")
 
 
 class Checker:
-    """Walks the directory of monitors and checks each on its own grid of instants."""
+    """Makes the checks that it claimed, some at a time."""
 
-    def __init__(self, stores: PersistencePorts, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, stores: PersistencePorts, session: aiohttp.ClientSession, tally: Tally
+    ) -> None:
         self._clock = stores.clock()
         self._directory = stores.directory()
-        self._locks = stores.locks()
-        self._results = stores.check_results()
-        self._alert_state = stores.alert_state()
+        self._schedule = stores.schedule()
+        self._recorder = Recorder(stores.check_results())
         self._session = session
-        self._monitors: tuple[Monitor, ...] = ()
-        self._refreshed_at = EPOCH
-        self._done_until: dict[MonitorId, datetime] = {}
-        self._pending: list[tuple[Monitor, CheckResult]] = []
-        self._checks: set[asyncio.Task[None]] = set()
+        self._tally = tally
+        self._known: dict[tuple[TenantId, MonitorId], Monitor] = {}
+        self._checks: dict[ClaimedCheck, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Check until cancelled; a store that is down only delays what is recorded."""
+        """Check until cancelled; a store that is down only delays what is to be stored."""
+        helpers = [asyncio.create_task(self._recorder.run()), asyncio.create_task(self._renew())]
         try:
             while True:
-                try:
-                    await self._refresh()
-                    self._start_due()
-                    await self._record()
-                except UnavailableError as exc:
-                    # The results stay pending: recording them again later is safe.
-                    log.warning("will try again: %s", exc)
-                    await asyncio.sleep(1)
-                await asyncio.sleep(TICK_SECONDS)
+                claimed = await self._claim(MAX_CHECKS - len(self._checks))
+                for each in claimed:
+                    self._checks[each] = check = asyncio.create_task(self._check(each))
+                    check.add_done_callback(lambda _, each=each: self._checks.pop(each))
+                await asyncio.sleep(0 if claimed else IDLE_SECONDS)
         finally:
-            for check in self._checks:
-                check.cancel()
-            await asyncio.gather(*self._checks, return_exceptions=True)
-            with contextlib.suppress(UnavailableError):
-                await self._record()
+            held = dict(self._checks)
+            for task in (*helpers, *held.values()):
+                task.cancel()
+            await asyncio.gather(*helpers, *held.values(), return_exceptions=True)
+            for each in held:  # so that others need not wait for the end of the lease
+                with contextlib.suppress(UnavailableError, LeaseLostError):
+                    await self._schedule.release(each, delay=timedelta(0))
 
-    async def _refresh(self) -> None:
-        """Read the active monitors that this location checks."""
-        now = self._clock.now()
-        if now - self._refreshed_at < REFRESH:
-            return
-        monitors: list[Monitor] = []
-        cursor: str | None = None
+    async def _claim(self, limit: int) -> Sequence[ClaimedCheck]:
+        """Claim what is due, as one request until it is answered.
+
+        What a lost answer leased to us comes with the next one.
+        """
+        request_id = uuid4().hex
+        while limit:
+            try:
+                return await self._schedule.claim(
+                    request_id=request_id, location=LOCATION, limit=limit, lease=LEASE
+                )
+            except UnavailableError as exc:
+                log.warning("will try again: %s", exc)
+                await asyncio.sleep(RETRY_SECONDS)
+        return ()
+
+    async def _renew(self) -> None:
+        """Hold on to what takes long; let go of what another has by now."""
         while True:
-            page = await self._directory.list_active(cursor=cursor)
-            monitors += (each for each in page.items if LOCATION in each.locations)
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        self._monitors, self._refreshed_at = tuple(monitors), now
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            held = tuple(self._checks)
+            try:
+                kept = await self._schedule.renew(held, lease=LEASE)
+            except UnavailableError as exc:
+                log.warning("will try again: %s", exc)
+                continue
+            for lost in set(held) - set(kept):
+                if lost in self._checks:
+                    self._checks[lost].cancel()
 
-    def _start_due(self) -> None:
-        now = self._clock.now()
-        for monitor in self._monitors:
-            due = last_due(monitor, now)
-            if due > self._done_until.setdefault(monitor.id, now - monitor.interval):
-                self._done_until[monitor.id] = due
-                check = asyncio.create_task(self._check(monitor, due))
-                self._checks.add(check)
-                check.add_done_callback(self._checks.discard)
+    async def _check(self, claimed: ClaimedCheck) -> None:
+        """Check once: the result is stored before the check counts as made.
 
-    async def _check(self, monitor: Monitor, due: datetime) -> None:
-        """Check once, if no other checker does."""
-        name = f"check:{LOCATION}:{monitor.tenant_id}:{monitor.id}:{due.isoformat()}"
+        So a checker may die at any point.  What it had not completed is claimed again, and a result
+        that is stored by both has the same identity and is one.
+        """
         try:
-            # Not released: its end frees the name, after no checker can want it any more.
-            lease = await self._locks.acquire(name, ttl=monitor.interval + timedelta(seconds=5))
-        except UnavailableError as exc:
-            log.warning("check skipped: %s", exc)
-            return
-        if lease is not None and len(self._pending) < MAX_PENDING:
+            monitor = await self._monitor(claimed)
+            if monitor is None:
+                return
             result = await probe(
-                self._session, monitor, location=LOCATION, scheduled_at=due, clock=self._clock
+                self._session,
+                monitor,
+                location=claimed.location,
+                scheduled_at=claimed.scheduled_at,
+                clock=self._clock,
             )
-            self._pending.append((monitor, result))
-
-    async def _record(self) -> None:
-        """Store the pending results, then apply their outcomes; both may be repeated."""
-        batch = self._pending[:500]
-        if not batch:
-            return
-        for (_, result), fate in zip(
-            batch, await self._results.record([result for _, result in batch]), strict=True
-        ):
-            if not fate.stored:
-                log.error("result of %s refused: %s", result.monitor_id, fate.refusal)
-        for monitor, result in batch:
-            await self._alert_state.record(
-                monitor.tenant_id, result.outcome(), policy=AlertPolicy.of(monitor)
+            await self._recorder.record(result)
+            await self._repeat(
+                lambda: self._schedule.complete(
+                    claimed, outcome=result.outcome(), policy=AlertPolicy.of(monitor)
+                )
             )
-        del self._pending[: len(batch)]
+            self._tally["checks"] += 1
+        except LeaseLostError:
+            self._tally["lost leases"] += 1
+            log.info("another checker has taken over %s", claimed.monitor_id)
+
+    async def _monitor(self, claimed: ClaimedCheck) -> Monitor | None:
+        """Return what to check; what the directory no longer has is taken off the schedule."""
+        key = claimed.tenant_id, claimed.monitor_id
+        known = self._known.get(key)
+        if known is None or known.version < claimed.version:
+            try:
+                known = await self._repeat(lambda: self._directory.get(*key))
+            except NotFoundError:
+                known = None
+            if known is None or not known.enabled:
+                await self._repeat(lambda: self._schedule.remove(*key))
+                return None
+            if claimed.location not in known.locations:
+                entry = ScheduleEntry.of(known)
+                await self._repeat(lambda: self._schedule.seed([entry]))
+                return None
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+    async def _repeat(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call until it is answered: each may be made again."""
+        while True:
+            try:
+                return await call()
+            except UnavailableError as exc:
+                log.warning("will try again: %s", exc)
+                await asyncio.sleep(RETRY_SECONDS)
 
 
-def last_due(monitor: Monitor, now: datetime) -> datetime:
-    """Return the newest instant, not after now, of the monitor's grid.
-
-    The grid is shifted by the monitor's id, so that monitors do not all fall due together.
-    """
-    shift = timedelta(microseconds=monitor.id.int % (monitor.interval // timedelta(microseconds=1)))
-    return EPOCH + shift + (now - EPOCH - shift) // monitor.interval * monitor.interval
-
-
-async def main(stores: PersistencePorts) -> None:
+async def main(stores: PersistencePorts, tally: Tally) -> None:
     """Check until cancelled."""
     async with aiohttp.ClientSession() as session:
-        await Checker(stores, session).run()
+        await Checker(stores, session, tally).run()
 
 
 if __name__ == "__main__":

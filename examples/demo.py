@@ -1,8 +1,8 @@
 """The main job, start to finish, on real servers that this program runs itself.
 
 Starts PostgreSQL, Redis and, where there is one, InfluxDB; migrates; checks health; makes a tenant
-with monitors; runs `checker.py` and `alerter.py` as processes of their own; and shows what they
-store.  The data stay in `.urlmon/demo`: the next run goes on with them.
+with monitors; runs `checker.py` and `alerter.py` as processes of their own, any of which may be
+killed; and shows what they store.  The data stay in `.urlmon/demo`: the next run goes on with them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from rich.console import Console
 from rich.live import Live
 
 from demo_data import prepare
+from demo_services import inherited, running_services
 from demo_view import View
 from local_site import local_site
 from urlmon import Monitor, MonitorId, Period, TenantId, UrlmonError
@@ -92,7 +92,7 @@ def _private(path: str, flags: int) -> int:
 async def _demo(
     console: Console, environment: dict[str, str], options: argparse.Namespace, started: float
 ) -> None:
-    settings = Settings.load({**_inherited(), **environment})
+    settings = Settings.load({**inherited(), **environment})
     async with (
         running(PersistenceContainer(settings=settings)) as stores,
         _pages(options.urls) as (pages, hook),
@@ -102,18 +102,13 @@ async def _demo(
         console.print(view.health(report))
         tenant_id, monitors = await prepare(stores, pages, hook)
         stop = _stop_at_signals()  # before there is anything that has to be ended in good order
-        async with _services(environment, options):
+        async with running_services(environment, options) as services:
+            view.services = services
             begun = stores.clock().now()
             await _watch(console, view, options.seconds, tenant_id, monitors, started, stop)
             period = Period(since=begun, until=stores.clock().now())
         console.print(await view.summary(tenant_id, monitors, period))
         console.print(view.next_steps(options.folder, influxdb=settings.influxdb is not None))
-
-
-def _inherited() -> dict[str, str]:
-    """Return our environment without settings of urlmon that would point elsewhere."""
-    names = ("DATABASE_URL", "REDIS_URL", "INFLUXDB_", "URLMON_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(names)}
 
 
 @asynccontextmanager
@@ -124,53 +119,6 @@ async def _pages(urls: list[str]) -> AsyncIterator[tuple[dict[str, str], str | N
     else:
         async with local_site() as site:
             yield site.pages, site.hook
-
-
-@asynccontextmanager
-async def _services(
-    environment: dict[str, str], options: argparse.Namespace
-) -> AsyncIterator[None]:
-    """Run checkers and alerters as processes of their own; wait until they are ready."""
-    programs = ["checker.py"] * options.checkers + ["alerter.py"] * options.alerters
-    async with AsyncExitStack() as stack:
-        log = stack.enter_context((options.folder / "services.log").open("ab", buffering=0))
-        ready = [asyncio.Event() for _ in programs]
-        for program, is_ready in zip(programs, ready, strict=True):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(HERE / program),
-                "--with-parent",
-                env={**_inherited(), **environment},
-                # It stops when this pipe closes, however this process ends.
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us; we pass it on
-            )
-            follow = asyncio.create_task(_follow(process, log, is_ready))
-            stack.push_async_callback(_stop, process, follow)
-        await asyncio.gather(*(each.wait() for each in ready))
-        yield
-
-
-async def _follow(process: asyncio.subprocess.Process, log: BinaryIO, ready: asyncio.Event) -> None:
-    """Copy what a service prints to the log; its first line, or its end, makes it ready."""
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    async for line in process.stdout:
-        ready.set()
-        log.write(line)
-    ready.set()
-
-
-async def _stop(process: asyncio.subprocess.Process, follow: asyncio.Task[None]) -> None:
-    with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), 10)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-    await follow
 
 
 def _stop_at_signals() -> asyncio.Event:

@@ -52,6 +52,15 @@ async def prepare(
         else:
             monitor = await stores.monitors().add(tenant_id, wanted)
         monitors[monitor.id] = monitor
+        # The upkeep would do this a moment later; so the first check is made at once.
+        await stores.schedule().upsert(
+            tenant_id,
+            monitor.id,
+            interval=monitor.interval,
+            locations=monitor.locations,
+            version=monitor.version,
+            at_once=True,
+        )
     for name in stored.keys() - pages.keys():
         await stores.monitors().set_enabled(
             tenant_id, stored[name].id, enabled=False, at=now, reason="not part of this run"

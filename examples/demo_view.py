@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from demo_services import Service
 from urlmon import (
     Alert,
     AlertStatus,
@@ -53,6 +54,7 @@ class View:
         self._outbox = stores.outbox()
         self._begun = self._clock.now()
         self._acknowledged = False
+        self.services: Sequence[Service] = ()
         self.any_result = False
 
     def health(self, report: HealthReport) -> RenderableType:
@@ -96,6 +98,24 @@ class View:
                 _share(summary.statistics.uptime),
                 _percentiles(summary)[1],
             )
+        return Group(table, self._service_line())
+
+    def _service_line(self) -> Text:
+        """Name the processes that run, and those that do no more."""
+        parts = [
+            f"{each.name} ({each.state})"
+            if each.process.returncode is not None
+            else f"{each.name} (pid {each.process.pid})"
+            for each in self.services
+        ]
+        said = f"Running: {', '.join(parts)}. Try kill -9 on any of them: the others go on."
+        return Text(said, style="dim")
+
+    def _service_table(self) -> RenderableType:
+        table = Table(box=SIMPLE_HEAD, title="Services", title_justify="left")
+        _columns(table, "service", "pid>", "did")
+        for each in self.services:
+            table.add_row(each.name, str(each.process.pid), each.state)
         return table
 
     async def acknowledge_one(self, tenant_id: TenantId) -> None:
@@ -130,7 +150,10 @@ class View:
                 *_percentiles(summary),
             )
         return Group(
-            table, await self._alert_table(tenant_id, monitors), await self._totals(tenant_id)
+            table,
+            await self._alert_table(tenant_id, monitors),
+            self._service_table(),
+            await self._totals(tenant_id),
         )
 
     async def _alert_table(

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from urlmon import UrlmonError
@@ -14,9 +15,14 @@ from urlmon_adapters.container import PersistenceContainer, PersistencePorts, ru
 from urlmon_adapters.logging import configure_logging
 from urlmon_adapters.settings import Settings
 
+Tally = Counter[str]
+"""What a service has done, by what it is called."""
 
-def run_service(name: str, main: Callable[[PersistencePorts], Awaitable[None]]) -> None:
-    """Run `main` with the real stores until SIGTERM or SIGINT.
+Main = Callable[[PersistencePorts, Tally], Awaitable[None]]
+
+
+def run_service(name: str, main: Main) -> None:
+    """Run `main` with the real stores until SIGTERM or SIGINT; say at the end what it did.
 
     With `--with-parent` it also stops when its standard input ends, as it does when the process
     that started it is gone.
@@ -27,8 +33,8 @@ def run_service(name: str, main: Callable[[PersistencePorts], Awaitable[None]]) 
         sys.exit(f"{name}: {exc}")
 
 
-async def _run(name: str, main: Callable[[PersistencePorts], Awaitable[None]]) -> None:
-    settings = Settings.load(os.environ)
+async def _run(name: str, main: Main) -> None:
+    tally, settings = Tally(), Settings.load(os.environ)
     configure_logging(settings)
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101 - inside of asyncio.run
@@ -39,9 +45,10 @@ async def _run(name: str, main: Callable[[PersistencePorts], Awaitable[None]]) -
     try:
         async with running(PersistenceContainer(settings=settings)) as stores:
             print(f"{name}: ready", flush=True)
-            await main(stores)
+            await main(stores, tally)
     except asyncio.CancelledError:
-        print(f"{name}: stopped", flush=True)
+        done = ", ".join(f"{count} {what}" for what, count in tally.items())
+        print(f"{name}: stopped after {done or 'nothing'}", flush=True)
 
 
 def _stop_with_parent(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:

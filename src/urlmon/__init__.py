@@ -77,6 +77,11 @@ if TYPE_CHECKING:
     from urlmon.domain.periods import (
         Period,
     )
+    from urlmon.domain.scheduling import (
+        ClaimedCheck,
+        ScheduleBacklog,
+        ScheduleEntry,
+    )
     from urlmon.domain.secrets import (
         Secret,
     )
@@ -135,6 +140,7 @@ __all__ = [
     "CheckError",
     "CheckOutcome",
     "CheckResult",
+    "ClaimedCheck",
     "ClaimedTransition",
     "ComponentHealth",
     "ConfigurationError",
@@ -173,6 +179,8 @@ __all__ = [
     "Phases",
     "Refusal",
     "ResponseTimes",
+    "ScheduleBacklog",
+    "ScheduleEntry",
     "Secret",
     "Session",
     "Statistics",
@@ -206,6 +214,7 @@ _MODULES = (
     "urlmon.domain.monitors",
     "urlmon.domain.pages",
     "urlmon.domain.periods",
+    "urlmon.domain.scheduling",
     "urlmon.domain.secrets",
     "urlmon.domain.sessions",
     "urlmon.domain.statistics",

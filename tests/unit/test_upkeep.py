@@ -269,7 +269,7 @@ async def test_one_repairs_while_the_others_wait(
         await application.results(await application.monitor(), "-")
     application.state.lose_everything()
     await asyncio.gather(*(application.upkeep.repair() for _ in range(8)))
-    assert caplog.text.count("is rebuilt from the record") == 1
+    assert caplog.text.count("5 monitors was rebuilt") == 1
     assert application.state.whole
 
 

@@ -172,10 +172,13 @@ class Upkeep:
             if not await self._working_state.begin_repair(repair_id):
                 return lost
             lost = True
-            _log.warning("the working state is not there, and is rebuilt from the record")
+            _log.info("the working state is not there, and is rebuilt from the record")
             seeded = await self._seed_all()
             whole = await self._working_state.finish_repair(repair_id)
-            _log.warning("the working state of %d monitors was rebuilt: whole=%s", seeded, whole)
+            # A first use of a new installation is nothing to be warned of.
+            level = logging.WARNING if seeded else logging.INFO
+            how = "was rebuilt" if whole else "was lost again while it was rebuilt"
+            _log.log(level, "the working state of %d monitors %s", seeded, how)
         return lost
 
     async def _seed_all(self) -> int:
