@@ -19,7 +19,7 @@ SUITES = sorted(
 REAL = {
     "CheckResultStoreContract": {"Postgres", "Influx"},
     "CheckStatisticsContract": {"Postgres", "Influx"},
-    "HealthCheckContract": {"Postgres", "Influx", "Redis"},
+    "HealthCheckContract": {"Postgres", "Influx", "Redis", "Spool"},
     "AlertStateCacheContract": {"Redis"},
     "TransitionOutboxContract": {"Redis"},
     "LocksContract": {"Redis"},

@@ -17,9 +17,11 @@ from urlmon_adapters.postgres._database import Pool, build_pool
 from urlmon_adapters.postgres.health import PostgresHealthCheck
 from urlmon_adapters.postgres.migrations import Migrations
 from urlmon_adapters.redis import RedisClient, RedisHealthCheck
+from urlmon_adapters.spool import SpoolHealthCheck
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 
 class TestInMemoryHealthCheck(HealthCheckContract):
@@ -64,6 +66,20 @@ class TestInfluxHealthCheck(HealthCheckContract):
         """Nobody listens on port 1."""
         async with opened("http://127.0.0.1:1", "a-token", bucket="b") as influx:
             yield InfluxHealthCheck(influx, retention=RETENTION)
+
+
+class TestSpoolHealthCheck(HealthCheckContract):
+    @pytest.fixture
+    def healthy(self, tmp_path: Path) -> SpoolHealthCheck:
+        """Nothing waits."""
+        return SpoolHealthCheck(tmp_path, ("postgresql",), SystemClock(), limit_bytes=1 << 20)
+
+    @pytest.fixture
+    def sick(self, tmp_path: Path) -> SpoolHealthCheck:
+        """What should be a segment is a folder, which cannot be read."""
+        (tmp_path / "sick" / "postgresql" / f"{1:016x}-{1:016x}.spool").mkdir(parents=True)
+        folder = tmp_path / "sick"
+        return SpoolHealthCheck(folder, ("postgresql",), SystemClock(), limit_bytes=1 << 20)
 
 
 class TestRedisHealthCheck(HealthCheckContract):

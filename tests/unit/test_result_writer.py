@@ -453,6 +453,25 @@ async def test_a_disk_that_refuses_holds_nothing_else(*, write_through: bool) ->
         assert bench.account.tally.stored == 10
 
 
+async def test_a_spool_that_cannot_be_read_is_told_of() -> None:
+    """While the disk cannot be read the backlog waits; afterwards all is well again."""
+    bench = Bench()
+    bench.store.down = True
+    async with bench.writer.running() as writer:
+        await writer.submit(results(10))
+        await bench.settle(1.5)
+        bench.store.down = False
+        with bench.state.faults.fail("Spool.read"):
+            await bench.settle(40)
+            await writer.submit(results(1, since=100))
+            await bench.settle(40)
+            assert bench.account.problem == "failed on demand"
+            assert bench.account.tally == Tally(stored=1)
+        await bench.settle(3)
+        assert bench.account.problem is None
+        assert bench.account.tally == Tally(stored=11)
+
+
 # Write-through
 
 

@@ -60,6 +60,7 @@ def test_defaults() -> None:
     assert settings.redis.url.reveal() == STORES["REDIS_URL"]
     assert settings.redis.namespace == "url-monitor:"
     assert settings.influxdb is None
+    assert settings.spool is None
     assert (settings.migrate, settings.retention_days) == ("verify", 90)
     assert (settings.secret_keys, settings.health_timeout_seconds) == ((), 5.0)
     assert (settings.log.level, settings.log.format, settings.log.directory) == (
@@ -81,6 +82,10 @@ def test_everything_set() -> None:
             "URLMON_POSTGRES_POOL_MIN": "3",
             "URLMON_POSTGRES_POOL_MAX": "4",
             "URLMON_REDIS_NAMESPACE": "eu.url-monitor:",
+            "URLMON_SPOOL_DIR": "/var/lib/urlmon/spool",
+            "URLMON_SPOOL_MAX_BYTES": "2097152",
+            "URLMON_SPOOL_WHEN_FULL": "drop_oldest",
+            "URLMON_SPOOL_MODE": "write_through",
             "URLMON_MIGRATE": "off",
             "URLMON_RETENTION_DAYS": "30",
             "URLMON_SECRET_KEY": f"{KEY}, {'B' * 43}=",
@@ -102,6 +107,10 @@ def test_everything_set() -> None:
         "results",
     )
     assert settings.redis.namespace == "eu.url-monitor:"
+    assert settings.spool is not None
+    assert settings.spool.directory == Path("/var/lib/urlmon/spool")
+    assert settings.spool.max_bytes == 2 << 20
+    assert (settings.spool.when_full, settings.spool.mode) == ("drop_oldest", "write_through")
     assert (settings.migrate, settings.retention_days) == ("off", 30)
     assert [key.reveal()[0] for key in settings.secret_keys] == ["A", "B"]
     assert settings.health_timeout_seconds == 0.5

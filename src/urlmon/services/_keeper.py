@@ -40,7 +40,7 @@ class Keeper:
     @property
     def refuses(self) -> bool:
         """Whether what memory has no room for is refused at once."""
-        return self._when_full is WhenFull.REFUSE and self._state.spool_problem is not None
+        return self._when_full is WhenFull.REFUSE and "append" in self._state.troubles
 
     async def run(self) -> None:
         """Work until `stopping` is set; never cancelled, so that nothing is half in the spool."""
@@ -93,8 +93,9 @@ class Keeper:
                 state.settled += numbers
                 return
             state.forgotten(numbers)
-            if state.spool_problem == FULL:
-                state.spool_problem, self._disk_at = None, 0.0  # there is room again
+            if state.troubles.get("append") == FULL:
+                del state.troubles["append"]  # there is room again
+                self._disk_at = 0.0
 
     def _overdue(self, now: float) -> bool:
         queue, pace = self._state.queue, self._state.pace
@@ -157,7 +158,7 @@ class Keeper:
         state = self._state
         number = await self._number(parcels)
         while number is None and self._when_full is WhenFull.DROP_OLDEST:
-            if state.spool_problem != FULL and not state.room:
+            if state.troubles.get("append") != FULL and not state.room:
                 break
             if not await self._drop_oldest(sum(map(len, parcels))):
                 break
@@ -177,9 +178,12 @@ class Keeper:
         try:
             number = await state.spool.append(flat(parcels))
         except UnavailableError as exc:
-            state.spool_problem = exc.detail
+            state.troubles["append"] = exc.detail
             return None
-        state.spool_problem = None if number is not None else FULL
+        if number is None:
+            state.troubles["append"] = FULL
+        else:
+            state.troubles.pop("append", None)
         return number
 
     def _give_up(self, parcels: Sequence[Parcel], fate: str) -> None:

@@ -71,7 +71,7 @@ class LaneState:
         self.settled: list[int] = []  # entries that the spool may forget
         self.sender_bell = Bell(timing)
         self.keeper_bell = Bell(timing)
-        self.spool_problem: str | None = None
+        self.troubles: dict[str, str] = {}  # of the spool, by what it could not do
         self.closing = False
         self.room: dict[asyncio.Future[None], None] = {}  # in the order of their coming
         self._owners: dict[int, list[tuple[int, ref[Track] | None, int]]] = {}
@@ -236,7 +236,7 @@ class LaneState:
             in_flight=sum(map(len, self.flights)),
             spooled=self.backlog,
             dropped_by_tenant=dict(self._dropped),
-            problem=self.breaker.problem or self.spool_problem,
+            problem=self.breaker.problem or next(iter(self.troubles.values()), None),
             spool=self.spool.status(),
         )
 

@@ -136,12 +136,14 @@ class Sender:
     async def _drain(self, rows: int) -> None:
         """Send what waits in the spool, oldest first."""
         state = self._state
+        self._drain_at = state.timing.monotonic() + _RETRY  # where it fails, in whatever way
         try:
             async with state.reading:
                 found = await state.spool.read(
                     after=state.cursor, without=set(state.live), limit=rows
                 )
                 parcels = state.fetched(found)
+            state.troubles.pop("read", None)
             now = state.timing.monotonic()
             count = sum(map(len, parcels))
             self._drain_at = now + (count / state.pace.drain_rate if found else _RETRY)
@@ -150,8 +152,7 @@ class Sender:
                 state.flights.add(flight)
                 await self._send(flight)
         except UnavailableError as exc:
-            state.spool_problem = exc.detail
-            self._drain_at = state.timing.monotonic() + _RETRY
+            state.troubles["read"] = exc.detail
         finally:
             self._draining = False
 
@@ -228,10 +229,12 @@ class Sender:
             try:
                 await self._state.spool.bury([results[each] for each in places], reason=reason)
             except UnavailableError as exc:
-                self._state.spool_problem = exc.detail
+                self._state.troubles["bury"] = exc.detail
                 for place in places:
                     findings.fates.pop(place, None)
                     findings.blamed.pop(place, None)
+            else:
+                self._state.troubles.pop("bury", None)
         return findings
 
     def _land(self, flight: Flight, findings: Findings) -> None:
