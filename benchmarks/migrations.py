@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from peers import environment
 
 from urlmon_adapters.servers import PostgresServer
 
-ROOT = Path(__file__).parents[1]
 COUNTS = (1, 100, 1000)
 RUNS = 5
 YOYO = ("yoyo-migrations==9.0.0", "psycopg2-binary==2.9.10", "setuptools<81")
@@ -131,14 +131,6 @@ def tools(folder: Path) -> list[Tool]:
         )
     )
     return found
-
-
-def environment(folder: Path, *requirements: str) -> Path:
-    """Install packages into an environment of their own and return its folder of programs."""
-    uv = shutil.which("uv") or os.environ.get("UV") or str(ROOT / ".tools" / "bin" / "uv")
-    run([uv, "venv", "-q", "--python", sys.executable, str(folder)], {})
-    run([uv, "pip", "install", "-q", "--python", str(folder), *requirements], {})
-    return folder / "bin"
 
 
 def run(command: list[str], settings: dict[str, str]) -> float:
