@@ -79,6 +79,30 @@ def duration(lowest: timedelta, highest: timedelta, *, unit: timedelta) -> Valid
     return validate
 
 
+def check_milliseconds(
+    field: str, value: object, lowest: timedelta, highest: timedelta, meaning: str
+) -> timedelta:
+    """Return a duration of whole milliseconds.
+
+    Args:
+        field: Its name.
+        value: What is given for it.
+        lowest: The shortest that it may be.
+        highest: The longest.
+        meaning: Both, in words.
+
+    Raises:
+        InvalidValueError: It is no such duration.
+    """
+    if (
+        not isinstance(value, timedelta)
+        or not lowest <= value <= highest
+        or value % timedelta(milliseconds=1)
+    ):
+        raise InvalidValueError(field, f"must be {meaning} in whole milliseconds")
+    return value
+
+
 def check_instant(field: str, value: object) -> datetime:
     """Return an aware instant in UTC.
 

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from urlmon.domain._validators import check_text
+from urlmon.domain._validators import check_milliseconds, check_text
 from urlmon.domain.ids import TenantId, require_tenant
 from urlmon.errors import InvalidValueError
 
@@ -26,8 +26,6 @@ TURN: Final = timedelta(seconds=5)
 
 LONGEST_LOAD: Final = timedelta(minutes=10)
 """What took longer to load need not be kept."""
-
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 Load: TypeAlias = Callable[[], Awaitable[bytes | None]]
 """Works a value out; None says that there is nothing."""
@@ -95,13 +93,7 @@ def check_time_to_live(field: str, ttl: object) -> timedelta:
     Raises:
         InvalidValueError: It is no such duration.
     """
-    if (
-        not isinstance(ttl, timedelta)
-        or not SHORTEST_TTL <= ttl <= LONGEST_TTL
-        or ttl % _MILLISECOND
-    ):
-        raise InvalidValueError(field, "must be 1 second to 30 days in whole milliseconds")
-    return ttl
+    return check_milliseconds(field, ttl, SHORTEST_TTL, LONGEST_TTL, "1 second to 30 days")
 
 
 def spread(ttl: timedelta, chance: float) -> timedelta:

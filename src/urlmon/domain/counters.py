@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from attrs import evolve, field, frozen
 
-from urlmon.domain._validators import instant, optional, to_utc_or_none, whole
+from urlmon.domain._validators import check_milliseconds, instant, optional, to_utc_or_none, whole
 from urlmon.errors import InvalidValueError
 
 SHORTEST_COUNT = timedelta(seconds=1)
@@ -74,10 +74,4 @@ def check_count_ttl(ttl: object) -> timedelta:
     Raises:
         InvalidValueError: It is no such duration.
     """
-    if (
-        not isinstance(ttl, timedelta)
-        or not SHORTEST_COUNT <= ttl <= LONGEST_COUNT
-        or ttl % timedelta(milliseconds=1)
-    ):
-        raise InvalidValueError("ttl", "must be 1 second to 30 days in whole milliseconds")
-    return ttl
+    return check_milliseconds("ttl", ttl, SHORTEST_COUNT, LONGEST_COUNT, "1 second to 30 days")

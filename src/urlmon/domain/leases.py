@@ -7,7 +7,7 @@ from math import floor
 
 from attrs import field, frozen
 
-from urlmon.domain._validators import check_text
+from urlmon.domain._validators import check_milliseconds, check_text
 from urlmon.errors import InvalidValueError
 
 LONGEST_LOCK_NAME = 200
@@ -69,10 +69,4 @@ def check_ttl(ttl: object, *, field: str = "ttl") -> timedelta:
     Raises:
         InvalidValueError: It is no such duration.
     """
-    if (
-        not isinstance(ttl, timedelta)
-        or not SHORTEST_LEASE <= ttl <= LONGEST_LEASE
-        or ttl % timedelta(milliseconds=1)
-    ):
-        raise InvalidValueError(field, "must be 10 ms to 24 hours in whole milliseconds")
-    return ttl
+    return check_milliseconds(field, ttl, SHORTEST_LEASE, LONGEST_LEASE, "10 ms to 24 hours")

@@ -8,6 +8,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from urlmon.domain._validators import (
+    check_milliseconds,
     check_text,
     instant,
     kind_of,
@@ -139,10 +140,4 @@ def check_delay(delay: object) -> timedelta:
     Raises:
         InvalidValueError: It is no such duration.
     """
-    if (
-        not isinstance(delay, timedelta)
-        or not timedelta(0) <= delay <= LONGEST_LEASE
-        or delay % timedelta(milliseconds=1)
-    ):
-        raise InvalidValueError("delay", "must be 0 to 24 hours in whole milliseconds")
-    return delay
+    return check_milliseconds("delay", delay, timedelta(0), LONGEST_LEASE, "0 to 24 hours")

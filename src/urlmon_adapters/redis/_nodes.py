@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
@@ -105,8 +106,9 @@ class Node:
             try:
                 for command in commands:
                     command.fate = Fate.SENT
-                words = [command.words for command in commands]
-                await connection.send_packed_command(connection.pack_commands(words))
+                # The driver's own packer is in Python, and takes eight times as long.
+                packed = b"".join(map(_pack, commands))
+                await connection.send_packed_command(packed)
                 for command in commands:
                     await _hear(connection, command)
             finally:
@@ -161,6 +163,11 @@ async def pause(tries: int, *, until: float | None, trouble: RedisError) -> None
     if until is not None and asyncio.get_running_loop().time() + seconds >= until:
         raise trouble
     await asyncio.sleep(seconds)
+
+
+def _pack(command: Command) -> bytes:
+    packed: bytes = pack_command(tuple(command.words))  # type: ignore[arg-type]  # of any length
+    return packed
 
 
 async def _hear(connection: AbstractConnection, command: Command) -> None:
