@@ -162,7 +162,7 @@ class _Worker:
         offset_us = self._world.offset_us.value
         claims = await again(claim)
         self._may_die(0.03)
-        if self._chance.random() < 0.1:
+        if claims and self._chance.random() < 0.1:
             repeated = {
                 (each.monitor_id, each.scheduled_at, each.token) for each in await again(claim)
             }
