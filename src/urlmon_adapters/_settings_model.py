@@ -71,7 +71,8 @@ def build(kind: type[_S], environment: Environment) -> _S:
         settings = None
         known = known_settings(kind)
         for error in exc.errors(include_url=False, include_context=False, include_input=False):
-            name = str(error["loc"][-1])
+            # A rule over all sections has no place.
+            name = str(error["loc"][-1]) if error["loc"] else kind.__name__
             problems.setdefault(name, _problem(name, known.get(name), error))
     if settings is None or problems:
         raise ConfigurationError(*problems.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -15,13 +15,15 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
 from urlmon.errors import ConfigurationError
-from urlmon.ports import CheckResultStore, CheckStatistics, Clock, HealthCheck
+from urlmon.ports import CheckResultArchive, CheckResultStore, CheckStatistics, Clock, HealthCheck
+from urlmon.services.both_stores import BothStores
 from urlmon.services.repeating import repeating
 from urlmon.services.result_writer import ResultWriter, Timing, WhenFull
 from urlmon.services.sweep import Sweep
 from urlmon.services.upkeep import Upkeep
 from urlmon_adapters.influx import (
     Influx,
+    InfluxCheckResultArchive,
     InfluxCheckResultStore,
     InfluxCheckStatistics,
     InfluxHealthCheck,
@@ -33,6 +35,7 @@ from urlmon_adapters.postgres import (
     Migrations,
     PartitionKeeper,
     Pool,
+    PostgresCheckResultArchive,
     PostgresCheckResultStore,
     PostgresCheckStatistics,
     PostgresHealthCheck,
@@ -106,22 +109,28 @@ def keyring(settings: Settings) -> Keyring:
     return Keyring(settings.secret_keys)
 
 
-def check_results(
+def result_stores(
     settings: Settings, *, database: Database, influxdb: Callable[[], Influx], clock: Clock
-) -> CheckResultStore:
-    """Choose where check results go: InfluxDB where it is configured."""
-    if settings.influxdb is None:
-        return PostgresCheckResultStore(database, clock, retention=retention(settings))
-    return InfluxCheckResultStore(influxdb(), clock, retention=retention(settings))
+) -> Mapping[str, CheckResultStore]:
+    """Build the stores that check results go to, each by its name, the record first."""
+    kept = retention(settings)
+    makers: dict[str, Callable[[], CheckResultStore]] = {
+        "postgresql": lambda: PostgresCheckResultStore(database, clock, retention=kept),
+        "influxdb": lambda: InfluxCheckResultStore(influxdb(), clock, retention=kept),
+    }
+    return {name: makers[name]() for name in settings.result_stores}
 
 
-def result_stores(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the stores that results go to."""
-    return ("postgresql",) if settings.influxdb is None else ("influxdb",)
+def check_results(stores: Mapping[str, CheckResultStore]) -> CheckResultStore:
+    """Return the store that results go to, or both as one."""
+    only, *series = stores.values()
+    return BothStores(only, *series) if series else only
 
 
-def result_writer(settings: Settings, store: CheckResultStore, clock: Clock) -> ResultWriter:
-    """Build the writer, with a spool for each store.
+def result_writer(
+    settings: Settings, stores: Mapping[str, CheckResultStore], clock: Clock
+) -> ResultWriter:
+    """Build the writer, with a lane and a spool for each store.
 
     Raises:
         ConfigurationError: There are no spool settings.
@@ -129,12 +138,11 @@ def result_writer(settings: Settings, store: CheckResultStore, clock: Clock) -> 
     spool = settings.spool
     if spool is None:
         raise ConfigurationError("URLMON_SPOOL_DIR: is not set, and the result writer needs it")
-    names = result_stores(settings)
     return ResultWriter(
-        dict.fromkeys(names, store),
+        stores,
         {
             name: FileSpool(spool.directory / name, clock, limit_bytes=spool.max_bytes)
-            for name in names
+            for name in stores
         },
         Timing(monotonic=time.monotonic, sleep_until=_sleep_until),
         when_full=WhenFull(spool.when_full),
@@ -149,10 +157,19 @@ async def _sleep_until(moment: float) -> None:
 def statistics(
     settings: Settings, *, database: Database, influxdb: Callable[[], Influx]
 ) -> CheckStatistics:
-    """Choose what sums check results up: the store they go to."""
-    if settings.influxdb is None:
-        return PostgresCheckStatistics(database)
-    return InfluxCheckStatistics(influxdb())
+    """Choose what sums check results up: InfluxDB where they go there."""
+    if "influxdb" in settings.result_stores:
+        return InfluxCheckStatistics(influxdb())
+    return PostgresCheckStatistics(database)
+
+
+def archive(
+    settings: Settings, *, database: Database, influxdb: Callable[[], Influx]
+) -> CheckResultArchive:
+    """Choose what reads the results of all tenants: the record."""
+    if settings.result_stores[0] == "postgresql":
+        return PostgresCheckResultArchive(database)
+    return InfluxCheckResultArchive(influxdb())
 
 
 def health_checks(
@@ -166,11 +183,11 @@ def health_checks(
 ) -> tuple[HealthCheck, ...]:
     """Build a health check for each store that is used."""
     checks: list[HealthCheck] = [PostgresHealthCheck(pool, clock, migrations)]
-    if settings.influxdb is not None:
+    if "influxdb" in settings.result_stores:
         checks.append(InfluxHealthCheck(influxdb(), retention=retention(settings)))
     checks.append(RedisHealthCheck(redis, clock))
     if settings.spool is not None:
-        spool, names = settings.spool, result_stores(settings)
+        spool, names = settings.spool, settings.result_stores
         checks.append(SpoolHealthCheck(spool.directory, names, clock, limit_bytes=spool.max_bytes))
     return tuple(checks)
 
@@ -220,7 +237,7 @@ async def opened(
         postgres = pool()
         stack.push_async_callback(postgres.close)
         await open_pool(postgres)
-        if settings.influxdb is not None:
+        if "influxdb" in settings.result_stores:
             influx = influxdb()
             stack.push_async_callback(influx.close)
             await influx.open()

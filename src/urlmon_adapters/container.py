@@ -10,7 +10,7 @@ asynchronous resources start concurrently and stay open when one of them fails.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from typing import TypeVar
@@ -24,6 +24,7 @@ from urlmon.ports import (
     AlertStateCache,
     Cache,
     ChannelRepo,
+    CheckResultArchive,
     CheckResultStore,
     CheckStatistics,
     Clock,
@@ -94,6 +95,9 @@ class PersistencePorts(containers.DeclarativeContainer):
     )
     statistics: providers.Provider[CheckStatistics] = providers.AbstractSingleton(CheckStatistics)
     result_writer: providers.Provider[ResultWriter] = providers.AbstractSingleton(ResultWriter)
+    archive: providers.Provider[CheckResultArchive] = providers.AbstractSingleton(
+        CheckResultArchive
+    )
     removals: providers.Provider[Removals] = providers.AbstractSingleton(Removals)
     sweep: providers.Provider[Sweep] = providers.AbstractSingleton(Sweep)
     alert_state: providers.Provider[AlertStateCache] = providers.AbstractSingleton(AlertStateCache)
@@ -115,9 +119,10 @@ class PersistencePorts(containers.DeclarativeContainer):
 class PersistenceContainer(PersistencePorts):
     """The ports over PostgreSQL, InfluxDB and Redis.
 
-    Without InfluxDB settings, check results and statistics are PostgreSQL's.  What no port covers
-    can be done with the clients themselves, which are open in `running`.  There is a result writer
-    where URLMON_SPOOL_DIR says where results may wait, and it works in `running`.
+    Check results go where `Settings.result_stores` says.  With both, `check_results` writes to both
+    and reads from PostgreSQL, and statistics are InfluxDB's.  What no port covers can be done with
+    the clients themselves, which are open in `running`.  There is a result writer where
+    URLMON_SPOOL_DIR says where results may wait, and it works in `running`.
 
     Attributes:
         settings: Given at construction: `PersistenceContainer(settings=…)`.
@@ -166,18 +171,24 @@ class PersistenceContainer(PersistencePorts):
         PostgresChannelRepo, _database, _keyring
     )
     alerts: providers.Provider[AlertRepo] = providers.Singleton(PostgresAlertRepo, _database)
-    check_results: providers.Provider[CheckResultStore] = providers.Singleton(
-        _wiring.check_results,
+    _result_stores: providers.Provider[Mapping[str, CheckResultStore]] = providers.Singleton(
+        _wiring.result_stores,
         settings,
         database=_database,
         influxdb=influxdb.provider,
         clock=clock,
     )
+    check_results: providers.Provider[CheckResultStore] = providers.Singleton(
+        _wiring.check_results, _result_stores
+    )
+    archive: providers.Provider[CheckResultArchive] = providers.Singleton(
+        _wiring.archive, settings, database=_database, influxdb=influxdb.provider
+    )
     statistics: providers.Provider[CheckStatistics] = providers.Singleton(
         _wiring.statistics, settings, database=_database, influxdb=influxdb.provider
     )
     result_writer: providers.Provider[ResultWriter] = providers.Singleton(
-        _wiring.result_writer, settings, check_results, clock
+        _wiring.result_writer, settings, _result_stores, clock
     )
     removals: providers.Provider[Removals] = providers.Singleton(PostgresRemovals, _database)
     sweep: providers.Provider[Sweep] = providers.Singleton(

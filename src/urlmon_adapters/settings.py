@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+ResultStore = Literal["postgresql", "influxdb"]
+"""The name of a store that check results can go to."""
+
+
 class PostgresSettings(SettingsModel):
     """How PostgreSQL is reached."""
 
@@ -189,7 +193,8 @@ class Settings(CommandSettings):
     """What the whole library needs.
 
     Attributes:
-        influxdb: None if no InfluxDB setting is there; check results then go to PostgreSQL.
+        influxdb: None if no InfluxDB setting is there.
+        results: Where check results go, if that was set; `result_stores` says it in any case.
         spool: None if no spool setting is there; there is no result writer then.
     """
 
@@ -197,6 +202,13 @@ class Settings(CommandSettings):
     influxdb: InfluxSettings | None = None
     redis: RedisSettings
     spool: SpoolSettings | None = None
+    results: Literal["influxdb", "postgresql", "both"] | None = Field(
+        default=None,
+        validation_alias="URLMON_RESULTS",
+        description="where check results go; both: PostgreSQL is the record, and statistics come"
+        " from InfluxDB; without it InfluxDB where that is set, else PostgreSQL",
+        examples=["both"],
+    )
     migrate: Literal["run", "verify", "off"] = Field(
         # A replica that starts must not change the schema on its own; nor run on a wrong one.
         default="verify",
@@ -219,6 +231,19 @@ class Settings(CommandSettings):
         validation_alias="URLMON_HEALTH_TIMEOUT_SECONDS",
         description="how long the health check waits for each store",
     )
+
+    @model_validator(mode="after")
+    def _results_have_a_store(self) -> Self:
+        if self.influxdb is None and self.results in {"influxdb", "both"}:
+            raise ValueError(f"URLMON_RESULTS is {self.results}, and INFLUXDB_URL is not set")
+        return self
+
+    @property
+    def result_stores(self) -> tuple[ResultStore, ...]:
+        """The stores that check results go to, the record first."""
+        if self.results == "both":
+            return "postgresql", "influxdb"
+        return (self.results or ("postgresql" if self.influxdb is None else "influxdb"),)
 
 
 def gather(

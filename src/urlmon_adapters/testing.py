@@ -13,6 +13,7 @@ from urlmon.ports import (
     AlertStateCache,
     Cache,
     ChannelRepo,
+    CheckResultArchive,
     CheckResultStore,
     CheckStatistics,
     DenyList,
@@ -34,6 +35,7 @@ from urlmon.services.sweep import Sweep
 from urlmon.services.upkeep import Upkeep
 from urlmon.testing.alert_state import InMemoryAlertStateCache
 from urlmon.testing.alerts import InMemoryAlertRepo
+from urlmon.testing.archive import InMemoryCheckResultArchive
 from urlmon.testing.cache import InMemoryCache
 from urlmon.testing.channels import InMemoryChannelRepo
 from urlmon.testing.check_results import InMemoryCheckResultStore
@@ -107,6 +109,9 @@ class InMemoryContainer(PersistencePorts):
     spool: providers.Provider[InMemorySpool] = providers.Singleton(InMemorySpool, state)
     result_writer: providers.Provider[ResultWriter] = providers.Singleton(
         _result_writer, check_results, spool, clock
+    )
+    archive: providers.Provider[CheckResultArchive] = providers.Singleton(
+        InMemoryCheckResultArchive, state
     )
     removals: providers.Provider[Removals] = providers.Singleton(InMemoryRemovals, state)
     sweep: providers.Provider[Sweep] = providers.Singleton(

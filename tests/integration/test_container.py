@@ -21,6 +21,7 @@ from urlmon_adapters.testing import InMemoryContainer
 PORTS = {
     "alert_state": urlmon.ports.AlertStateCache,
     "alerts": urlmon.ports.AlertRepo,
+    "archive": urlmon.ports.CheckResultArchive,
     "cache": urlmon.ports.Cache,
     "channels": urlmon.ports.ChannelRepo,
     "check_results": urlmon.ports.CheckResultStore,

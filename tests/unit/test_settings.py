@@ -144,6 +144,29 @@ def test_only_what_is_asked_for_is_needed() -> None:
     CommandSettings.load({})
 
 
+@pytest.mark.parametrize(
+    ("environ", "stores"),
+    [
+        ({}, ("postgresql",)),
+        ({"URLMON_RESULTS": "postgresql"}, ("postgresql",)),
+        (INFLUX, ("influxdb",)),
+        (INFLUX | {"URLMON_RESULTS": "influxdb"}, ("influxdb",)),
+        (INFLUX | {"URLMON_RESULTS": "postgresql"}, ("postgresql",)),
+        (INFLUX | {"URLMON_RESULTS": "both"}, ("postgresql", "influxdb")),
+    ],
+)
+def test_where_results_go(environ: dict[str, str], stores: tuple[str, ...]) -> None:
+    """Where nothing is said, to InfluxDB if there is one."""
+    assert Settings.load(STORES | environ).result_stores == stores
+
+
+@pytest.mark.parametrize("where", ["influxdb", "both"])
+def test_results_need_their_store(where: str) -> None:
+    """InfluxDB cannot be chosen without its settings."""
+    (line,) = problems_of(STORES | {"URLMON_RESULTS": where})
+    assert line == f"URLMON_RESULTS is {where}, and INFLUXDB_URL is not set"
+
+
 @pytest.mark.parametrize("name", [*INFLUX, "INFLUXDB_BUCKET"])
 def test_part_of_influxdb(name: str) -> None:
     """Some InfluxDB settings without the others are a mistake, not a choice of PostgreSQL."""
