@@ -41,6 +41,7 @@ class CheckResultsProgram(RuleBasedStateMachine):
         super().__init__()
         self.twins = twins
         self.cursors: list[str | None] = [None, "x"]
+        self.scans: list[str | None] = [None, "x"]
         self.recorded: list[CheckResult] = []
 
     @rule(batch=BATCH)
@@ -94,6 +95,21 @@ class CheckResultsProgram(RuleBasedStateMachine):
         if page is not None and page.next_cursor is not None:
             self.cursors.append(page.next_cursor)
 
+    @rule(
+        ends=st.tuples(INSTANT, INSTANT).filter(lambda ends: ends[0] != ends[1]),
+        limit=st.integers(0, 4),
+        number=st.integers(0),
+    )
+    def scan(self, ends: Any, limit: int, number: int) -> None:
+        """Page through everybody's results, from the beginning or any cursor seen."""
+        cursor = self.scans[-1 - number % len(self.scans)]
+        period = Period(since=min(ends), until=max(ends))
+        page = self.twins.same(
+            lambda stores: stores.archive.scan(period=period, cursor=cursor, limit=limit)
+        )
+        if page is not None and page.next_cursor is not None:
+            self.scans.append(page.next_cursor)
+
     @rule(tenant_id=TENANT, monitor_id=MONITOR)
     def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         """Delete a monitor's results."""
@@ -102,6 +118,7 @@ class CheckResultsProgram(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Compare what is there in the end."""
         span = Period(since=NOW - timedelta(days=99), until=NOW + timedelta(days=1))
+        self.twins.same(lambda stores: stores.archive.scan(period=span))
         for tenant_id in TENANTS:
             for monitor_id in MONITORS:
                 self.twins.same(
