@@ -18,7 +18,7 @@ from uuid import uuid4
 import aiohttp
 
 from probe import probe
-from recorder import Recorder
+from recorder import recorder
 from service import Tally, run_service
 from urlmon import (
     AlertPolicy,
@@ -54,7 +54,7 @@ class Checker:
         self._clock = stores.clock()
         self._directory = stores.directory()
         self._schedule = stores.schedule()
-        self._recorder = Recorder(stores.check_results())
+        self._recorder = recorder(stores)
         self._session = session
         self._tally = tally
         self._known: dict[tuple[TenantId, MonitorId], Monitor] = {}

@@ -57,23 +57,31 @@ async def running_services(
         log = stack.enter_context((options.folder / "services.log").open("ab", buffering=0))
         ready = [asyncio.Event() for _ in programs]
         for number, (program, is_ready) in enumerate(zip(programs, ready, strict=True)):
+            name = f"{program} {programs[: number + 1].count(program)}"
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 str(HERE / f"{program}.py"),
                 "--with-parent",
-                env={**inherited(), **environment},
+                env={**inherited(), **environment, **_spool(options.folder, name)},
                 # It stops when this pipe closes, however this process ends.
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us; we pass it on
             )
-            service = Service(f"{program} {programs[: number + 1].count(program)}", process)
+            service = Service(name, process)
             services.append(service)
             follow = asyncio.create_task(_follow(service, log, is_ready))
             stack.push_async_callback(_stop, process, follow)
         await asyncio.gather(*(each.wait() for each in ready))
         yield services
+
+
+def _spool(folder: Path, name: str) -> dict[str, str]:
+    """Return where a checker's results may wait: no two processes share that."""
+    if not name.startswith("checker"):
+        return {}
+    return {"URLMON_SPOOL_DIR": str(folder / "spool" / name.replace(" ", "-"))}
 
 
 async def _follow(service: Service, log: BinaryIO, ready: asyncio.Event) -> None:

@@ -1,17 +1,47 @@
-"""Stores results, those that are there at the same time together."""
+"""Stores results: through the result writer where there is a spool, else those at hand together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 
-from urlmon import CheckResult, UnavailableError
+from urlmon import CheckResult, ConfigurationError, UnavailableError
 from urlmon.ports import CheckResultStore
+from urlmon.services.result_writer import ResultWriter
+from urlmon_adapters.container import PersistencePorts
 
 MAX_BATCH = 500
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger("recorder")
+
+
+def recorder(stores: PersistencePorts) -> Recorder | Spooler:
+    """Return what brings results to where they are safe."""
+    try:
+        return Spooler(stores.result_writer())
+    except ConfigurationError:  # URLMON_SPOOL_DIR is not set
+        return Recorder(stores.check_results())
+
+
+class Spooler:
+    """Hands results to the result writer: with the store down, they are safe on the disk."""
+
+    def __init__(self, writer: ResultWriter) -> None:
+        self._writer = writer
+
+    async def record(self, result: CheckResult) -> None:
+        """Return once a result is stored, or on the disk."""
+        while True:
+            try:
+                receipt = await self._writer.submit([result])
+                return await receipt.durable()
+            except UnavailableError as exc:
+                log.warning("will try again: %s", exc)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def run(self) -> None:
+        """Do nothing: the writer works by itself while the stores are open."""
 
 
 class Recorder:

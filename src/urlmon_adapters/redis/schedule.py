@@ -93,16 +93,10 @@ class RedisSchedule(Schedule):
             (keys.checks(bucket, location, request_id), *self._keys(bucket, location))
             for bucket in bucket_order(request_id)
         ]
-        looks = await self._client.run_each(
-            operation,
-            load(*_CLAIM, "schedule_look"),
-            [(*bucket, limit) for bucket in buckets],
-            keys=4,
-        )
-        with decoding(operation):
-            served, takes = _shares(looks, limit)
-        if not served and not takes:
+        takes = await self._shares(operation, buckets, limit)
+        if takes is not None and not takes:
             return ()
+        takes = takes or Counter()
         # In every bucket, also where there is nothing to take: a command of an earlier try that is
         # still on its way finds that the request was served there.
         token, lease_us = secrets.token_hex(16), lease // _MICROSECOND
@@ -215,6 +209,40 @@ class RedisSchedule(Schedule):
         script = load("clock", "schedule", "schedule_places", "schedule_upsert")
         return await send_changes(self._client, operation, script, changes)
 
+    async def _shares(
+        self, operation: str, buckets: Sequence[Sequence[str]], limit: int
+    ) -> Counter[int] | None:
+        """Return how many to take from each bucket; None for a request that was served before.
+
+        Those that have been due for longest are taken, of all buckets together.
+        """
+        script = load(*_CLAIM, "schedule_look")
+        found: dict[int, list[int]] = {}
+        # Buckets are even: most have no more to give than twice their share.
+        looks, asked = dict.fromkeys(range(len(buckets)), limit // 8 + 4), limit
+        while looks:
+            replies = await self._client.run_each(
+                operation,
+                script,
+                [(*buckets[place], count) for place, count in looks.items()],
+                keys=4,
+            )
+            with decoding(operation):
+                for place, reply in zip(looks, replies, strict=True):
+                    served, since = items(reply)
+                    if number(served):
+                        return None
+                    found[place] = [int(each) for each in text(since).split()]
+            due = merge(*([(each, place) for each in since] for place, since in found.items()))
+            takes = Counter(place for _, place in islice(due, limit))
+            # One that is to give all that it showed may have more that is as late.
+            looks = {
+                place: asked
+                for place, count in looks.items()
+                if count < asked and takes[place] == count
+            }
+        return takes
+
     def _keys(self, bucket: int, location: str) -> tuple[str, str, str]:
         """Return what `schedule_run.lua` takes."""
         keys = self._client.keys
@@ -232,21 +260,6 @@ def _holder(claimed: ClaimedCheck) -> tuple[str, str]:
 def _require(holds: bool, operation: str, claimed: ClaimedCheck) -> None:  # noqa: FBT001
     if not holds:
         raise LeaseLostError(STORE, operation, name=f"monitor {claimed.monitor_id}")
-
-
-def _shares(looks: Sequence[Reply], limit: int) -> tuple[bool, Counter[int]]:
-    """Say whether the request was served before, and how many to take from each bucket.
-
-    Those that have been due for longest are taken, of all buckets together; nothing is taken for a
-    request that was served before.
-    """
-    seen = [(number(served), text(since)) for served, since in map(items, looks)]
-    if any(served for served, _ in seen):
-        return True, Counter()
-    due = merge(
-        *([(int(each), place) for each in since.split()] for place, (_, since) in enumerate(seen))
-    )
-    return False, Counter(place for _, place in islice(due, limit))
 
 
 def _claimed(grant: Sequence[Reply], location: str) -> list[ClaimedCheck]:
