@@ -20,6 +20,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from select import select
 from typing import TYPE_CHECKING, Final
 
 from urlmon.domain.check_results import CheckResult
@@ -98,6 +99,7 @@ async def child(folder: Path, pipe: int, first: int, seed: int) -> None:
         os.write(pipe, numbers.encode())
 
     async with writer.running():
+        os.write(pipe, b"0\n")  # it has the spool
         while True:
             count = random.choice([1, 1, 5, 30])
             batch = [a_result(*MONITOR, size_bytes=each) for each in range(number, number + count)]
@@ -120,11 +122,13 @@ def cycle(folder: Path, number: int, random: Random) -> tuple[list[int], int]:
         finally:
             os._exit(9)
     os.close(theirs)
+    if random.random() < 0.8:  # the others are killed while they open the spool, or soon after
+        select([ours], [], [], 10)
     time.sleep(life)
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     with os.fdopen(ours) as pipe:
-        told = [int(line) for line in pipe.read().splitlines()]
+        told = [int(line) for line in pipe.read().splitlines() if int(line)]
     return told, status
 
 

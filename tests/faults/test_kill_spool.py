@@ -30,5 +30,5 @@ async def test_kill_9(tmp_path: Path, campaign_size: CampaignSize) -> None:
     report = json.loads(printed)
     assert report["lost"] == []
     assert report["killed"] == cycles
-    assert report["told"] > cycles
+    assert report["told"] > cycles // 10
     assert report["stored"] > 0
