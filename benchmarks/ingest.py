@@ -31,6 +31,7 @@ from urlmon.domain.check_results import CheckResult, Phases
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon.testing.builders import a_result
+from urlmon.testing.clock import FakeClock
 from urlmon_adapters.clock import SystemClock
 from urlmon_adapters.postgres import (
     Database,
@@ -94,10 +95,15 @@ AFTER = "UPDATE check_rollup_spans SET made_from = '2000-01-01 00:00Z' WHERE hou
 COUNTS = "SELECT (SELECT count(*) FROM check_results), (SELECT count(*) FROM check_rollups)"
 
 
+def _today() -> datetime:
+    """Return when this day began: its results are live, as days that are over cost more."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def batches(monitors: int, count: int) -> list[list[CheckResult]]:
     """Return batches of results, each of some minutes of so many monitors."""
     tenant, ids = TenantId.new(), [MonitorId.new() for _ in range(monitors)]
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=count)
+    start = _today()
     rounds = BATCH // monitors
     return [
         [
@@ -152,7 +158,8 @@ async def rate(calls: Sequence[Callable[[], Awaitable[object]]]) -> float:
 async def ingest(pool: Pool, url: str, count: int, folder: Path) -> None:
     """Print how many rows a second each way writes."""
     database = Database(pool)
-    store = PostgresCheckResultStore(database, SystemClock(), retention=RETENTION)
+    clock = FakeClock(_today() + timedelta(days=1))
+    store = PostgresCheckResultStore(database, clock, retention=RETENTION)
     dense, sparse = batches(200, count), batches(BATCH, count)
     packs = await packed(pool, dense)
 

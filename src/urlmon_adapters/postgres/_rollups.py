@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Final
 
 from urlmon.domain.check_results import CheckResult
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.sketches import Sketch
-from urlmon_adapters.postgres._check_result_rows import SLICE, chunks, key_of, phases_of
+from urlmon_adapters.postgres._check_result_rows import SLICE, chunks, key_of
 from urlmon_adapters.postgres._database import Connection
 from urlmon_adapters.postgres._sketch_bytes import pack
-from urlmon_adapters.postgres._spans import DAY_HOURS, WEEK_HOURS, read_spans
+from urlmon_adapters.postgres._spans import DAY_HOURS, EARLIEST, HOUR, WEEK_HOURS, read_spans
 
 # Whoever opens days for reading waits until all who do not know of it yet are through.
 _ENTER: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('urlmon.rollups', 0))"
@@ -74,43 +74,40 @@ INSERT INTO check_rollups (hours, start_at, tenant_id, monitor_id, location, sta
 SELECT %s, late.*, true FROM unnest(%b::timestamptz[], %b::uuid[], %b::uuid[], %b::text[]) AS late
 ON CONFLICT (tenant_id, hours, monitor_id, start_at, location) DO UPDATE SET stale = true
 """
-_CHUNK: Final = 250
+_CHUNK: Final = 125
 
 # Start, tenant, monitor, location: the order in which rows are locked.
 _Hour = tuple[datetime, int, int, str]
 
 
-class _Sum:
-    """What results of one hour, monitor and location amount to."""
+_Owner = tuple[TenantId, MonitorId]
 
-    __slots__ = (*("checks", "failures", "owner", "phases", "times"),)
 
-    def __init__(self, result: CheckResult) -> None:
-        """Begin with nothing of the hour that a result belongs to."""
-        self.owner = result.tenant_id, result.monitor_id
-        self.checks = self.failures = 0
-        self.times: list[int] = []
-        self.phases = [0] * 10
-
-    def add(self, result: CheckResult) -> None:
-        """Count a result."""
-        self.checks += 1
-        if not result.success:
-            self.failures += 1
-            return
-        for place, took in enumerate(phases_of(result)):
-            if took is not None:
-                self.phases[2 * place] += 1
-                self.phases[2 * place + 1] += took
-        if result.response_time_us is not None:
-            self.times.append(result.response_time_us)
-
-    def values(self, hour: _Hour) -> tuple[object, ...]:
-        """Return the columns, in the order of `_ADD`."""
-        times = self.times
-        low, high = min(times, default=None), max(times, default=None)
-        sums = self.checks, self.failures, len(times), sum(times), low, high
-        return (*self.owner, hour[0], hour[3], *sums, *self.phases, pack(Sketch.of(times)))
+def _values(hour: _Hour, owner: _Owner, results: Sequence[CheckResult]) -> tuple[object, ...]:
+    """Return what results of one hour, monitor and location amount to, in the order of `_ADD`."""
+    good = [result for result in results if result.error is None]
+    times = [took for result in good if (took := result.response_time_us) is not None]
+    phases = [result.phases for result in good]
+    known = (
+        [took for each in phases if (took := each.dns_us) is not None],
+        [took for each in phases if (took := each.connect_us) is not None],
+        [took for each in phases if (took := each.tls_us) is not None],
+        [took for each in phases if (took := each.ttfb_us) is not None],
+        [took for each in phases if (took := each.transfer_us) is not None],
+    )
+    return (
+        *owner,
+        hour[0],
+        hour[3],
+        len(results),
+        len(results) - len(good),
+        len(times),
+        sum(times),
+        min(times, default=None),
+        max(times, default=None),
+        *chain.from_iterable((len(each), sum(each)) for each in known),
+        pack(Sketch.of(times)),
+    )
 
 
 async def count(
@@ -124,16 +121,18 @@ async def count(
         replaced: Failures that may have taken the place of a success: their hours are made anew.
     """
     await connection.execute(_ENTER)
-    sums = await _sums(new)
+    groups = await _grouped(new)
     for result in replaced:
-        sums.setdefault(_hour_of(result), _Sum(result))
-    hours = sorted(sums)
+        groups.setdefault(_hour_of(result), [])
+    owners = {hour: _owner(members[0]) for hour, members in groups.items() if members}
+    owners |= {_hour_of(result): _owner(result) for result in replaced}
+    hours = sorted(groups)
     for some in chunks(hours, _CHUNK):
         await asyncio.sleep(0)
-        columns = zip(*(sums[hour].values(hour) for hour in some), strict=True)
-        await connection.execute(_ADD, [list(column) for column in columns])
+        rows = [_values(hour, owners[hour], groups[hour]) for hour in some]
+        await connection.execute(_ADD, [list(column) for column in zip(*rows, strict=True)])
     for start_at, those in groupby(sorted(set(map(_hour_of, replaced))), key=itemgetter(0)):
-        places = [(*sums[hour].owner, hour[3]) for hour in those]
+        places = [(*owners[hour], hour[3]) for hour in those]
         values = {
             "at": start_at,
             "tenant_ids": [tenant_id for tenant_id, _, _ in places],
@@ -142,12 +141,10 @@ async def count(
         }
         for statement in (_CLEAR, _REMAKE):
             await connection.execute(statement, values)
-    await _mark_stale(connection, {hour: sums[hour].owner for hour in hours})
+    await _mark_stale(connection, owners)
 
 
-async def _mark_stale(
-    connection: Connection, hours: Mapping[_Hour, tuple[TenantId, MonitorId]]
-) -> None:
+async def _mark_stale(connection: Connection, hours: Mapping[_Hour, _Owner]) -> None:
     """Mark the days and weeks that hours are in, where those are over."""
     lengths = await read_spans(connection)
     for spans in (lengths[DAY_HOURS], lengths[WEEK_HOURS]):
@@ -166,19 +163,25 @@ async def _mark_stale(
             await connection.execute(_MARK, values)
 
 
-async def _sums(results: Sequence[CheckResult]) -> dict[_Hour, _Sum]:
-    sums: dict[_Hour, _Sum] = {}
-    for place, result in enumerate(results):
-        if place % SLICE == 0:
+async def _grouped(results: Sequence[CheckResult]) -> dict[_Hour, list[CheckResult]]:
+    """Return results, which come in order of time, by their hours."""
+    groups: dict[_Hour, list[CheckResult]] = {}
+    start = end = EARLIEST
+    for number, result in enumerate(results):
+        if number % SLICE == 0:
             await asyncio.sleep(0)
-        hour = _hour_of(result)
-        found = sums.get(hour)
-        if found is None:
-            found = sums[hour] = _Sum(result)
-        found.add(result)
-    return sums
+        at, tenant, monitor, location = key_of(result)
+        if at >= end:
+            start = at.replace(minute=0, second=0, microsecond=0)
+            end = start + HOUR
+        groups.setdefault((start, tenant, monitor, location), []).append(result)
+    return groups
 
 
 def _hour_of(result: CheckResult) -> _Hour:
     at, tenant, monitor, location = key_of(result)
     return at.replace(minute=0, second=0, microsecond=0), tenant, monitor, location
+
+
+def _owner(result: CheckResult) -> _Owner:
+    return result.tenant_id, result.monitor_id

@@ -17,6 +17,7 @@ from tests.fixtures.recording import RETENTION, in_postgres
 from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind, Phases
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
+from urlmon.domain.sketches import Sketch
 from urlmon.errors import UnavailableError
 from urlmon.testing.builders import a_result
 from urlmon_adapters.postgres import Database, RollupKeeper, build_pool
@@ -377,3 +378,22 @@ async def test_results_from_before_the_sums(
         "SELECT count(*) FROM check_rollup_spans WHERE made_from > '2000-01-01 00:00Z'",
     )
     assert left == 0
+
+
+def test_ranges_are_those_of_the_domain(postgres_url: str) -> None:
+    """The server sorts every response time into the range that the domain does."""
+    starts = [0, *(10**6 + n for n in range(-500, 500)), 3_600_000_000]
+    value = 0
+    while value < 3_600_000_000:  # where each range begins, and its neighbours
+        starts += [max(value - 1, 0), value, value + 1]
+        value = (value * 101 // 100) * 100 // 99 + 1
+    values = sorted(set(starts))
+    with psycopg.connect(postgres_url) as connection:
+        rows = connection.execute("SELECT sketch_range(v) FROM unnest(%s::bigint[]) AS v", [values])
+        assert [number for (number,) in rows] == [*map(range_of, values)]
+
+
+def range_of(value: int) -> int:
+    """Return the number of the range that the domain sorts a response time into."""
+    (number,) = Sketch.of([value]).counts
+    return number
