@@ -1,0 +1,153 @@
+"""The example alerter, over the fakes and a receiver: what it does with each kind of transition."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from urlmon.domain.alert_policy import AlertPolicy
+from urlmon.testing.builders import a_channel, a_monitor, a_tenant, an_outcome
+from urlmon_adapters.testing import InMemoryContainer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from urlmon.domain.alerts import Alert
+    from urlmon.domain.ids import AlertId
+
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+HOUR: Final = timedelta(hours=1)
+
+
+class Receiver:
+    """A webhook that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, str]] = []
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Keep what is posted."""
+        self.received.append(await request.json())
+        return web.Response()
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that were told, in order."""
+        return [each["kind"] for each in self.received]
+
+
+@pytest.fixture
+async def receiver_url() -> AsyncIterator[tuple[Receiver, str]]:
+    """A receiver and where it listens."""
+    receiver, application = Receiver(), web.Application()
+    application.router.add_post("/", receiver.take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield receiver, f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+class Scene:
+    """A monitor with a channel, and one alerter."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.stores = InMemoryContainer()
+        self.tenant = a_tenant()
+        self.channel = a_channel(self.tenant.id, config={"url": url})
+        self.monitor = a_monitor(
+            self.tenant.id,
+            channel_ids=(self.channel.id,),
+            failure_threshold=1,
+            reminder_interval=HOUR,
+        )
+        alerter: Any = importlib.import_module("alerter")
+        self._alerter = alerter.Alerter(self.stores, session, Counter())
+
+    async def set_up(self) -> None:
+        """Add them to the record."""
+        await self.stores.tenants().add(self.tenant)
+        await self.stores.channels().add(self.tenant.id, self.channel, secrets={})
+        await self.stores.monitors().add(self.tenant.id, self.monitor)
+
+    async def check(self, *, success: bool) -> AlertId | None:
+        """Record an outcome, a minute later, and hand over what is due; return the open alert."""
+        self.stores.clock().advance(timedelta(minutes=1))
+        outcome = an_outcome(
+            self.tenant.id,
+            self.monitor.id,
+            scheduled_at=self.stores.clock().now(),
+            success=success,
+        )
+        policy = AlertPolicy.of(self.monitor)
+        decision = await self.stores.alert_state().record(self.tenant.id, outcome, policy=policy)
+        await self.hand_over()
+        return decision.state.open_alert
+
+    async def hand_over(self) -> None:
+        """Let the alerter act until nothing is due."""
+        outbox = self.stores.outbox()
+        while claims := await outbox.claim(request_id=uuid4().hex):
+            for claimed in claims:
+                await self._alerter._act(claimed)
+        assert await outbox.backlog() == 0
+
+    async def alert(self, alert_id: AlertId | None) -> Alert:
+        """Read an alert in the record."""
+        assert alert_id is not None
+        return await self.stores.alerts().get(self.tenant.id, alert_id)
+
+
+async def test_kinds(receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kind is told, and those of an alert are counted in it."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    receiver, url = receiver_url
+    async with aiohttp.ClientSession() as session:
+        scene = Scene(url, session)
+        await scene.set_up()
+        alert_id = await scene.check(success=False)
+        for count in (2, 3):
+            scene.stores.clock().advance(HOUR)
+            await scene.hand_over()
+            assert (await scene.alert(alert_id)).notification_count == count
+        await scene.check(success=True)
+        assert receiver.kinds == ["triggered", "reminder", "reminder", "resolved"]
+        assert len({each["id"] for each in receiver.received}) == 4
+        alert = await scene.alert(alert_id)
+        assert (alert.status, alert.notification_count) == ("resolved", 4)
+        receiver.received.clear()
+        for number in range(6):
+            await scene.check(success=number % 2 == 1)
+        for _ in range(20):
+            await scene.check(success=True)
+        assert receiver.kinds == [*["triggered", "resolved"] * 2, "flapping", "stable"]
+
+
+async def test_taken_on_in_the_record(
+    receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is reminded of an alert that the record says was acknowledged."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    receiver, url = receiver_url
+    async with aiohttp.ClientSession() as session:
+        scene = Scene(url, session)
+        await scene.set_up()
+        alert = await scene.alert(await scene.check(success=False))
+        await scene.stores.alerts().acknowledge(
+            scene.tenant.id, alert.id, by="ann", at=scene.stores.clock().now()
+        )
+        scene.stores.clock().advance(HOUR)
+        await scene.hand_over()
+        await scene.check(success=True)
+        assert receiver.kinds == ["triggered", "resolved"]
