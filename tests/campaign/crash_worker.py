@@ -240,13 +240,13 @@ class _Worker:
         stalls = self._chance.random() < likely
         if stalls:
             await self._let_pass(lease + timedelta(seconds=1))
-            await asyncio.sleep(0.02)  # for others to take over
+            await asyncio.sleep(0.05)  # for others to take over
         return stalls
 
     async def _until_overtaken(self, row: str, fence: int) -> None:
         """Wait for a moment until somebody with a newer lease has written."""
-        for _ in range(100):
-            if int(await self._redis.hget(row, "fence") or 0) > fence:
+        for _ in range(2_000):
+            if self._world.ending.value or int(await self._redis.hget(row, "fence") or 0) > fence:
                 return
             await asyncio.sleep(0.001)
 
