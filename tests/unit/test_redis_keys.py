@@ -159,3 +159,14 @@ def test_every_key_begins_with_the_namespace() -> None:
     )
     assert all(key.startswith("other:") for key in made)
     assert KEYS.lock("a") == "url-monitor:lock:{a}:lease"
+
+
+@pytest.mark.parametrize("namespace", ["url-monitor:", "eu.url-monitor:", "x"])
+def test_buckets_are_spread_over_a_cluster(namespace: str) -> None:
+    """Of masters with equal shares of the slots, each serves about as many buckets."""
+    keys = Keys(namespace)
+    slots = [slot(keys.whole(bucket)) for bucket in range(BUCKETS)]
+    for masters, least, most in ((2, 8, 8), (3, 5, 6), (4, 4, 4), (5, 3, 4), (6, 2, 3), (16, 1, 1)):
+        shares = Counter(each * masters // 16_384 for each in slots)
+        assert len(shares) == masters
+        assert (min(shares.values()), max(shares.values())) == (least, most)

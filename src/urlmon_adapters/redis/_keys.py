@@ -20,6 +20,11 @@ BUCKETS: Final = 16
 """Of alert state, outbox, schedule and counts; part of the stored format, being in the keys."""
 _OUTBOX: Final = ("items", "claims", "due", "later", "dead", "lines")
 
+# The slots of bare numbers lie badly: of three masters one would serve half of all buckets, of six
+# two none.  With these each bucket lies in the middle of a sixteenth of the slots.
+_SPREAD: Final = (124, 60, 0, 3, 143, 14, 107, 23, 58, 40, 67, 124, 42, 49, 13, 18)
+_TAGS: Final = tuple(f"b{bucket:02}.{each}" for bucket, each in enumerate(_SPREAD))
+
 
 class Keys:
     """The keys of one installation.
@@ -94,7 +99,7 @@ class Keys:
     def failures(self, tenant_id: TenantId, monitor_id: MonitorId) -> str:
         """String: how many checks of a monitor failed in a row."""
         bucket = bucket_of(monitor_id)
-        return f"{self.namespace}counter:{{b{bucket:02}}}:failures:{tenant_id}:{monitor_id}"
+        return f"{self.namespace}counter:{{{_TAGS[bucket]}}}:failures:{tenant_id}:{monitor_id}"
 
     def sessions(self, user: str) -> str:
         """Hash: the sessions of a user, who is given by a digest."""
@@ -137,10 +142,10 @@ class Keys:
         return f"{self.namespace}cache:{{{tenant_id}:{quote(namespace, safe='')}}}"
 
     def _alert(self, bucket: int) -> str:
-        return f"{self.namespace}alert:{{b{bucket:02}}}"
+        return f"{self.namespace}alert:{{{_TAGS[bucket]}}}"
 
     def _schedule(self, bucket: int) -> str:
-        return f"{self.namespace}schedule:{{b{bucket:02}}}"
+        return f"{self.namespace}schedule:{{{_TAGS[bucket]}}}"
 
 
 def bucket_of(monitor_id: MonitorId) -> int:
