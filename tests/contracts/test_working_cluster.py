@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fixtures.working import in_redis
 
 from urlmon.testing.contracts.alert_state import AlertStateCacheContract
 from urlmon.testing.contracts.cache import CacheContract
@@ -18,45 +19,46 @@ from urlmon.testing.contracts.working_state import WorkingStateContract
 
 if TYPE_CHECKING:
     from urlmon.testing.contracts.stores import WorkingStores
+    from urlmon_adapters.redis import RedisClient
 
 
 @pytest.fixture
-def working(cluster_working: WorkingStores) -> WorkingStores:
+def working(cluster_client: RedisClient) -> WorkingStores:
     """The real adapters, over three masters."""
-    return cluster_working
+    return in_redis(cluster_client)
 
 
-class TestRedisClusterAlertStateCache(AlertStateCacheContract):
+class TestClusterAlertStateCache(AlertStateCacheContract):
     pass
 
 
-class TestRedisClusterTransitionOutbox(TransitionOutboxContract):
+class TestClusterTransitionOutbox(TransitionOutboxContract):
     pass
 
 
-class TestRedisClusterLocks(LocksContract):
+class TestClusterLocks(LocksContract):
     pass
 
 
-class TestRedisClusterSchedule(ScheduleContract):
+class TestClusterSchedule(ScheduleContract):
     pass
 
 
-class TestRedisClusterCache(CacheContract):
+class TestClusterCache(CacheContract):
     pass
 
 
-class TestRedisClusterFailureCounters(FailureCountersContract):
+class TestClusterFailureCounters(FailureCountersContract):
     pass
 
 
-class TestRedisClusterSessionStore(SessionStoreContract):
+class TestClusterSessionStore(SessionStoreContract):
     pass
 
 
-class TestRedisClusterDenyList(DenyListContract):
+class TestClusterDenyList(DenyListContract):
     pass
 
 
-class TestRedisClusterWorkingState(WorkingStateContract):
+class TestClusterWorkingState(WorkingStateContract):
     pass

@@ -15,7 +15,7 @@ from urlmon.errors import StoreError, UnavailableError
 from urlmon_adapters.redis._commands import Argument, Command, Reply
 from urlmon_adapters.redis._errors import STORE, translate
 from urlmon_adapters.redis._keys import Keys
-from urlmon_adapters.redis._nodes import Topology
+from urlmon_adapters.redis._nodes import Kind, Topology
 from urlmon_adapters.redis._scripts import Script
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -72,6 +72,11 @@ class RedisClient:
         self._topology = topology
         self._timeout_seconds = timeout_seconds
 
+    @property
+    def kind(self) -> Kind:
+        """How the servers stand together."""
+        return self._topology.kind
+
     async def aclose(self) -> None:
         """Close every connection; the next call would open one again."""
         await self._topology.aclose()
@@ -93,17 +98,21 @@ class RedisClient:
         """Send commands that change nothing to every master; return their answers by its name.
 
         Raises:
-            StoreError: The driver's error, translated; nothing is known of any master then.
+            StoreError: The driver's error, translated, naming the one of several that failed.
         """
         answers: dict[str, list[Reply]] = {}
+        name = ""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 for node in await self._topology.masters():
-                    asked = list(map(_reading, commands))
+                    name, asked = node.name, list(map(_reading, commands))
                     await node.exchange(asked)
-                    answers[node.name] = _answers(operation, asked)
+                    answers[name] = _answers(operation, asked)
         except (TimeoutError, RedisError) as exc:
-            raise self._failure(exc, operation, ()) from exc
+            error = self._failure(exc, operation, ())
+            if name and self.kind is not Kind.SERVER:
+                raise type(error)(STORE, operation, f"{name}: {error.detail}") from exc
+            raise error from exc
         return answers
 
     async def run(

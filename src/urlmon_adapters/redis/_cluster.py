@@ -26,7 +26,16 @@ from redis.exceptions import (
 
 from urlmon_adapters.redis._commands import Command, Fate, Reply
 from urlmon_adapters.redis._errors import NO_CLUSTER, code_of, is_lost
-from urlmon_adapters.redis._nodes import Address, Node, Options, Topology, address, pause
+from urlmon_adapters.redis._nodes import (
+    Address,
+    Kind,
+    Node,
+    Options,
+    Topology,
+    address,
+    pause,
+    retire,
+)
 from urlmon_adapters.redis._replies import items, number, text
 
 # Answers of a node that did nothing: another one serves the keys, or this one soon.
@@ -39,6 +48,8 @@ _LOOK_SECONDS: Final = 1.0
 
 class Cluster(Topology):
     """The masters of a cluster."""
+
+    kind = Kind.CLUSTER
 
     def __init__(self, seeds: Sequence[Options], *, largest: int) -> None:
         """Ask nobody yet.
@@ -93,7 +104,7 @@ class Cluster(Topology):
         return sorted({node for node in self._owners if node}, key=lambda node: node.name)
 
     async def aclose(self) -> None:
-        for node in self._nodes.values():
+        for node in [*self._nodes.values()]:
             await node.aclose()
 
     async def _round(
@@ -222,8 +233,7 @@ class Cluster(Topology):
             length = number(last) + 1 - number(first)
             owners[number(first) : number(last) + 1] = [self._node(places[0])] * length
         self._owners = owners
-        for gone in self._nodes.keys() - members:
-            await self._nodes.pop(gone).retire()
+        await retire(self._nodes, but=members)
 
     def _node(self, where: Address) -> Node:
         """Return a node, which need not be known yet."""

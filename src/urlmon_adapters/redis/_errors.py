@@ -14,7 +14,7 @@ STORE: Final = "redis"
 _LOGIN: Final = "check user and password in REDIS_URL"
 _LOST: Final = "the connection was lost or could not be made: is the server up?"
 _FOREIGN: Final = "a key holds what urlmon does not write: does the namespace serve somebody else?"
-_NODE: Final = "the server is one node of a cluster: REDIS_URL must begin with redis+cluster://"
+ONE_NODE: Final = "the server is one node of a cluster: REDIS_URL must begin with redis+cluster://"
 # What no server says: the first word of errors that are raised here.
 NO_CLUSTER: Final = "NOCLUSTER"
 NO_MASTER: Final = "NOMASTER"
@@ -23,8 +23,8 @@ _ADVICE: Final = {
     "NOAUTH": f"the server asks for a password: {_LOGIN}",
     "WRONGPASS": f"the password was rejected: {_LOGIN}",
     "NOPERM": "the user lacks a permission: grant it the commands and keys that urlmon uses",
-    "MOVED": _NODE,
-    "ASK": _NODE,
+    "MOVED": ONE_NODE,
+    "ASK": ONE_NODE,
     NO_CLUSTER: "the server is no node of a cluster: REDIS_URL must begin with redis://",
     NO_MASTER: "the Sentinels know no master of that name: check REDIS_URL",
 }

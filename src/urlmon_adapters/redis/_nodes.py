@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -20,8 +21,22 @@ _SHORTEST_PAUSE: Final = 0.025
 _LONGEST_PAUSE: Final = 0.4
 
 
+class Kind(Enum):
+    """How servers stand together."""
+
+    SERVER = "server"
+    CLUSTER = "cluster"
+    SENTINEL = "sentinel"
+
+
 class Topology(Protocol):
-    """How the servers behind one URL stand together: who is asked, and who is asked next."""
+    """The servers behind one URL: who is asked, and who is asked next.
+
+    Attributes:
+        kind: How they stand together.
+    """
+
+    kind: ClassVar[Kind]
 
     @abstractmethod
     async def exchange(self, commands: Sequence[Command], *, until: float | None) -> None:
@@ -64,6 +79,7 @@ class Node:
 
     Attributes:
         pool: The connections.
+        retired: Whether a connection is closed after its use.
     """
 
     def __init__(self, options: Options, *, largest: int) -> None:
@@ -77,7 +93,7 @@ class Node:
         self.pool.max_connections = max(largest, self.pool.max_connections)
         # Instead of the driver's blocking pool: a semaphore survives the cancelling of a waiter.
         self._slots = asyncio.Semaphore(largest)
-        self._retired = False
+        self.retired = False
 
     @property
     def address(self) -> Address:
@@ -114,12 +130,12 @@ class Node:
             finally:
                 # The driver has closed it if it was left in the midst of an answer.
                 await self.pool.release(connection)
-                if self._retired:
+                if self.retired:
                     await self.pool.disconnect(inuse_connections=False)
 
     async def retire(self) -> None:
         """Close the connections that nobody uses, and the others after their use."""
-        self._retired = True
+        self.retired = True
         await self.pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
@@ -129,6 +145,8 @@ class Node:
 
 class OneServer(Topology):
     """One server, which serves everything or nothing."""
+
+    kind = Kind.SERVER
 
     def __init__(self, options: Options, *, largest: int) -> None:
         self._node = Node(options, largest=largest)
@@ -144,6 +162,15 @@ class OneServer(Topology):
 
     async def aclose(self) -> None:
         await self._node.aclose()
+
+
+async def retire(nodes: dict[Address, Node], *, but: Collection[Address]) -> None:
+    """Close and forget all servers but some, which are in use."""
+    for kept in nodes.keys() & but:
+        nodes[kept].retired = False
+    for gone in nodes.keys() - but:
+        await nodes[gone].retire()  # where this is cancelled, it stays for `aclose`
+        nodes.pop(gone, None)
 
 
 def address(options: Options) -> Address:

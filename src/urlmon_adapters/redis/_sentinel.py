@@ -1,15 +1,18 @@
 """The master that Sentinels know under a name.
 
 They are asked who it is before the first call, and again after a connection was lost, a call found
-no answer in time, or a server said that it takes no writes.  A server that is found is asked for
-its role on every new connection, as <https://redis.io/docs/latest/develop/reference/sentinel-clients/>
-demands: one that was just demoted, or that an outdated Sentinel named, is not used.
+no answer in time, or a server said that it takes no writes; and beside the calls once a second,
+because a master that is replaced while it is well hears of it only seconds later, and what it is
+told until then is lost.  On every new connection a server is asked for its role, as
+<https://redis.io/docs/latest/develop/reference/sentinel-clients/> demands: one that was demoted, or
+that an outdated Sentinel named, is not used.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, cast
 
 from redis.asyncio.connection import AbstractConnection
@@ -22,16 +25,21 @@ from redis.exceptions import (
 
 from urlmon_adapters.redis._commands import Command, Fate
 from urlmon_adapters.redis._errors import NO_MASTER, code_of, is_lost
-from urlmon_adapters.redis._nodes import Address, Node, Options, Topology, pause
+from urlmon_adapters.redis._nodes import Address, Kind, Node, Options, Topology, pause, retire
 from urlmon_adapters.redis._replies import items, number, text
 
 # Answers of a server that did nothing: it is not the master, or not yet.
 _WAITS: Final = frozenset({"READONLY", "LOADING", "MASTERDOWN"})
 _LOOK_SECONDS: Final = 1.0
+# How old the knowledge of the master is when it is renewed: beside a call, and before one.
+_OLD_SECONDS: Final = 1.0
+_TOO_OLD_SECONDS: Final = 2.0
 
 
 class SentinelMaster(Topology):
     """A master that can move."""
+
+    kind = Kind.SENTINEL
 
     def __init__(
         self, sentinels: Sequence[Options], name: str, options: Options, *, largest: int
@@ -49,10 +57,13 @@ class SentinelMaster(Topology):
         self._name = name
         self._options = {**options, "redis_connect_func": _greet}
         self._largest = largest
+        self._nodes: dict[Address, Node] = {}
         self._master: Node | None = None
-        # Whether the master may be another by now.
+        # Whether the master may be another by now, and when somebody was asked.
         self._doubtful = True
+        self._asked_at = float("-inf")
         self._looking = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
 
     async def exchange(self, commands: Sequence[Command], *, until: float | None) -> None:
         rest, tries = list(commands), 0
@@ -81,9 +92,11 @@ class SentinelMaster(Topology):
         return [await self._look()]
 
     async def aclose(self) -> None:
-        for node in (*self._sentinels, self._master):
-            if node is not None:
-                await node.aclose()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+        for node in [*self._sentinels, *self._nodes.values()]:
+            await node.aclose()
 
     async def _try(self, commands: Sequence[Command]) -> RedisError | None:
         """Send commands to the master once; return why it was lost, or None."""
@@ -96,26 +109,44 @@ class SentinelMaster(Topology):
 
     async def _look(self) -> Node:
         """Return the master, after asking who it is where that may have changed."""
-        if self._master is not None and not self._doubtful:
-            return self._master
-        async with self._looking:
-            if self._master is not None and not self._doubtful:  # another task was first
-                return self._master
-            try:
-                where = await self._ask()
-            except ConnectionError:
-                if self._master is None:
-                    raise
-                return self._master  # it may well be up where no Sentinel is
-            former = self._master
-            if former is None or former.address != where:
-                options = {**self._options, "host": where[0], "port": where[1]}
-                self._master = Node(options, largest=self._largest)
-                if former is not None:
-                    await former.retire()
-            self._doubtful = False
-            assert self._master is not None  # noqa: S101 - for the type checker
-            return self._master
+        age = self._age()
+        if self._master is None or self._doubtful or age > _TOO_OLD_SECONDS:
+            async with self._looking:
+                # Where another task was first, that is good enough.
+                if self._master is None or self._doubtful or self._age() >= age:
+                    return await self._learn()
+        elif age > _OLD_SECONDS and (self._watch is None or self._watch.done()):
+            self._watch = asyncio.create_task(self._look_again())
+        return self._master
+
+    def _age(self) -> float:
+        """Return how many seconds ago somebody was asked."""
+        return asyncio.get_running_loop().time() - self._asked_at
+
+    async def _look_again(self) -> None:
+        """Ask who is the master, while calls go on to the one that is known."""
+        with suppress(RedisError):
+            async with self._looking:
+                await self._learn()
+
+    async def _learn(self) -> Node:
+        """Ask who is the master, and return it."""
+        former = self._master
+        try:
+            where = await self._ask()
+        except ConnectionError:
+            if former is None:
+                raise
+            return former  # it may well be up where no Sentinel is
+        finally:
+            self._asked_at = asyncio.get_running_loop().time()
+        self._doubtful = False
+        if where not in self._nodes:
+            options = {**self._options, "host": where[0], "port": where[1]}
+            self._nodes[where] = Node(options, largest=self._largest)
+        master = self._master = self._nodes[where]
+        await retire(self._nodes, but=[where])
+        return master
 
     async def _ask(self) -> Address:
         """Return where the first Sentinel that knows it says the master is."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from urlmon.domain.health import ComponentHealth, HealthStatus
 from urlmon.errors import StoreError
 from urlmon.ports import Clock, HealthCheck
 from urlmon_adapters.redis._client import RedisClient
-from urlmon_adapters.redis._errors import STORE
+from urlmon_adapters.redis._commands import Reply
+from urlmon_adapters.redis._errors import ONE_NODE, STORE
+from urlmon_adapters.redis._nodes import Kind
 from urlmon_adapters.redis._replies import decoding, items, number, text
 from urlmon_adapters.redis._states import from_us
 
@@ -19,10 +21,14 @@ _OPERATION: Final = "HealthCheck.check"
 _OLDEST: Final = (6, 2)
 _MEMORY_SHARE: Final = 0.9
 _CLOCK_TOLERANCE: Final = timedelta(seconds=1)
+_ALL_SLOTS: Final = "16384"
 
 
 class RedisHealthCheck(HealthCheck):
-    """Looks at version, memory, eviction, persistence and clock, by `INFO` and `TIME` only."""
+    """Looks at every master: version, memory, eviction, persistence, clock, and replicas.
+
+    By `INFO` and `TIME`, and `CLUSTER INFO` of a cluster, only.
+    """
 
     def __init__(self, client: RedisClient, clock: Clock) -> None:
         self._client = client
@@ -56,24 +62,63 @@ class RedisHealthCheck(HealthCheck):
     async def _look(self) -> tuple[str, list[tuple[str, str]], list[str]]:
         """Return the version, the details and the problems."""
         before = self._clock.now()
-        info_reply, time_reply = await self._client.read(_OPERATION, ("INFO",), ("TIME",))
+        answers = await self._client.read_masters(_OPERATION, ("TIME",), ("INFO",))
         after = self._clock.now()
-        with decoding(_OPERATION):
-            info = dict(line.split(":", 1) for line in text(info_reply).splitlines() if ":" in line)
-            seconds, microseconds = map(number, items(time_reply))
-            server_time = from_us(seconds * 1_000_000 + microseconds)
-            if info["role"] != "master":
-                raise StoreError(STORE, _OPERATION, "the server is a replica: name the master")
-            findings = (
-                _version(info),
-                _memory(info),
-                _eviction(info),
-                _persistence(info),
-                _clock(server_time - (before + (after - before) / 2)),
-            )
-        details = [detail for detail, _ in findings if detail is not None]
-        problems = [problem for _, problem in findings if problem is not None]
-        return info["redis_version"], details, problems
+        kind = self._client.kind
+        if kind is Kind.CLUSTER:
+            await self._refuse_gaps()
+        details, problems, versions = [_topology(kind, [*answers])], list[str](), set[str]()
+        for name, (time_reply, info_reply) in answers.items():
+            with decoding(_OPERATION):
+                info = _fields(info_reply)
+                versions.add(info["redis_version"])
+                seconds, microseconds = map(number, items(time_reply))
+                server_time = from_us(seconds * 1_000_000 + microseconds)
+                _refuse(info, kind)
+                findings = [
+                    _version(info),
+                    _memory(info),
+                    _eviction(info),
+                    _persistence(info),
+                    _clock(server_time, before, after),
+                ]
+                if kind is not Kind.SERVER:
+                    findings.append(_replicas(info))
+            several = len(answers) > 1
+            for detail, problem in findings:
+                if detail is not None:
+                    details.append((f"{detail[0]} of {name}" if several else detail[0], detail[1]))
+                if problem is not None:
+                    problems.append(f"{name}: {problem}" if several else problem)
+        return ", ".join(sorted(versions)), details, problems
+
+    async def _refuse_gaps(self) -> None:
+        """Refuse a cluster in which some keys have no master."""
+        answers = await self._client.read_masters(_OPERATION, ("CLUSTER", "INFO"))
+        for (reply,) in answers.values():
+            state = _fields(reply)
+            if (state["cluster_state"], state["cluster_slots_ok"]) != ("ok", _ALL_SLOTS):
+                detail = "the cluster does not serve all keys: see `CLUSTER INFO` and its logs"
+                raise StoreError(STORE, _OPERATION, detail)
+
+
+def _fields(reply: Reply) -> dict[str, str]:
+    """Return the lines of an answer, by name."""
+    return dict(line.split(":", 1) for line in text(reply).splitlines() if ":" in line)
+
+
+def _topology(kind: Kind, masters: Sequence[str]) -> tuple[str, str]:
+    if kind is Kind.CLUSTER:
+        return "topology", f"cluster of {len(masters)} masters"
+    return "topology", "one server" if kind is Kind.SERVER else f"Sentinels, master {masters[0]}"
+
+
+def _refuse(info: Mapping[str, str], kind: Kind) -> None:
+    """Refuse a server that does not serve in this topology."""
+    if info["role"] != "master":
+        raise StoreError(STORE, _OPERATION, "the server is a replica: name the master")
+    if kind is not Kind.CLUSTER and info["cluster_enabled"] != "0":
+        raise StoreError(STORE, _OPERATION, ONE_NODE)
 
 
 # Each finding is a fact for people, and what is wrong with it, where there is one and the other.
@@ -106,7 +151,15 @@ def _persistence(info: Mapping[str, str]) -> _Finding:
     return ("persistence", kind), problem if failed else None
 
 
-def _clock(offset: timedelta) -> _Finding:
+def _replicas(info: Mapping[str, str]) -> _Finding:
+    count = info["connected_slaves"]
+    problem = "no replica follows: nobody would take over, and its data are kept once"
+    return ("replicas", count), problem if count == "0" else None
+
+
+def _clock(server_time: datetime, before: datetime, after: datetime) -> _Finding:
+    # It was asked at some moment between: what lies there may be right.
+    offset = min(server_time - before, timedelta(0)) + max(server_time - after, timedelta(0))
     seconds = offset.total_seconds()
     problem = f"the server's clock is {seconds:+.1f} s off ours: synchronize both"
     wrong = abs(offset) > _CLOCK_TOLERANCE

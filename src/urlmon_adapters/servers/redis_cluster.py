@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from urlmon_adapters.servers._process import HOST, new_secret
+from urlmon_adapters.servers._redis_groups import RedisGroup, start_together
 from urlmon_adapters.servers._redis_programs import PROGRAMS
-from urlmon_adapters.servers._waiting import wait_until
-from urlmon_adapters.servers.endpoints import RedisEndpoint
-from urlmon_adapters.servers.redis import RedisServer, tell
+from urlmon_adapters.servers.redis import RedisServer, follows, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from typing import Self
 
     from redis import Redis
 
 MASTERS: Final = 3
 _SLOTS: Final = 16_384
-_NAME: Final = "Redis Cluster"
 _RANGE: Final = ("first slot", "last slot", "master", "replica")
 
 
@@ -41,7 +37,7 @@ class RedisClusterNode(RedisServer):
     def _settings(self) -> dict[str, str]:
         return {
             **super()._settings(),
-            "masterauth": self._password,
+            "masterauth": self.password,
             "cluster-enabled": "yes",
             "cluster-config-file": "nodes.conf",
             "cluster-node-timeout": str(self._timeout_ms),
@@ -51,11 +47,12 @@ class RedisClusterNode(RedisServer):
         }
 
 
-class RedisClusterServers:
+class RedisClusterServers(RedisGroup):
     """A cluster that belongs to this process and ends with it.
 
     Attributes:
-        nodes: First the masters, then the replica of each in the same order, as they started.
+        masters: Each serves a third of the slots, as they started.
+        replicas: One of each, in the same order.
     """
 
     def __init__(
@@ -71,57 +68,34 @@ class RedisClusterServers:
         Raises:
             MissingServerError: There is no Redis on this machine.
         """
-        password = new_secret()
-        self.nodes = [
+        super().__init__("Redis Cluster")
+        self._password = new_secret()
+        nodes = [
             RedisClusterNode(
                 folder / f"node-{number}",
                 programs=programs,
-                password=password,
+                password=self._password,
                 timeout_ms=timeout_ms,
             )
             for number in range(2 * MASTERS)
         ]
-        self._login = f":{password}@"
+        self.masters, self.replicas = nodes[:MASTERS], nodes[MASTERS:]
+
+    @property
+    def members(self) -> Sequence[RedisServer]:
+        """The masters and then their replicas."""
+        return (*self.masters, *self.replicas)
 
     @property
     def url(self) -> str:
         """A connection URL; holds the password."""
-        hosts = ",".join(f"{HOST}:{node.port}" for node in self.nodes)
-        return f"redis+cluster://{self._login}{hosts}"
+        hosts = ",".join(f"{HOST}:{node.port}" for node in self.members)
+        return f"redis+cluster://:{self._password}@{hosts}"
 
-    @property
-    def endpoint(self) -> RedisEndpoint:
-        """Where the cluster can be reached."""
-        first = self.nodes[0]
-        return RedisEndpoint(url=self.url, version=first.version, source=first.source)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start the nodes, make them a cluster, and wait until it serves every key.
-
-        Raises:
-            ServerError: A node did not start, or they do not come together; none is left running.
-        """
-        try:
-            with ThreadPoolExecutor(len(self.nodes)) as pool:
-                list(pool.map(RedisServer.start, self.nodes))
-            with ExitStack() as stack:
-                clients = [stack.enter_context(node.driver()) for node in self.nodes]
-                self._join(clients)
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """End the nodes; nothing of the cluster is kept."""
-        with ThreadPoolExecutor(len(self.nodes)) as pool:
-            list(pool.map(RedisServer.kill, self.nodes))
+    def _start(self) -> None:
+        start_together(self.members)
+        with ExitStack() as stack:
+            self._join([stack.enter_context(node.driver()) for node in self.members])
 
     def _join(self, clients: Sequence[Redis]) -> None:
         """Give the masters their slots, and each a replica."""
@@ -131,14 +105,14 @@ class RedisClusterServers:
         for number, client in enumerate(clients[:MASTERS]):
             first, end = (_SLOTS * each // MASTERS for each in (number, number + 1))
             tell(client, "CLUSTER", "ADDSLOTS", *range(first, end))
-        for node in self.nodes[1:]:
+        for node in self.members[1:]:
             tell(clients[0], "CLUSTER", "MEET", HOST, node.port)
         ids = [str(tell(client, "CLUSTER", "MYID")) for client in clients]
-        wait_until(_NAME, "all nodes know each other", lambda: all(map(_knows_all, clients)))
+        self.wait_until("all nodes know each other", lambda: all(map(_knows_all, clients)))
         for client, master in zip(clients[MASTERS:], ids, strict=False):
             tell(client, "CLUSTER", "REPLICATE", master)
-        wait_until(_NAME, "every slot is served", lambda: all(map(_serves, clients)))
-        wait_until(_NAME, "the replicas follow", lambda: all(map(_follows, clients[MASTERS:])))
+        self.wait_until("every slot is served", lambda: all(map(_serves, clients)))
+        self.wait_until("the replicas follow", lambda: all(map(follows, clients[MASTERS:])))
 
 
 def _knows_all(client: Redis) -> bool:
@@ -149,7 +123,3 @@ def _knows_all(client: Redis) -> bool:
 def _serves(client: Redis) -> bool:
     slots = tell(client, "CLUSTER", "SLOTS")
     return len(slots) == MASTERS and all(len(each) == len(_RANGE) for each in slots)
-
-
-def _follows(client: Redis) -> bool:
-    return bool(client.info("replication")["master_link_status"] == "up")

@@ -10,6 +10,8 @@ from tests.fixtures.proxy import Proxy
 from tests.fixtures.servers import leave_out
 from tests.fixtures.working import a_client, declare_whole, is_idle
 
+from urlmon_adapters.redis._cluster import Cluster
+from urlmon_adapters.redis._replies import items, number
 from urlmon_adapters.servers import MissingServerError, RedisServer
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from urlmon_adapters.redis import RedisClient
+    from urlmon_adapters.redis._commands import Reply
 
 
 @pytest.fixture
@@ -54,10 +57,29 @@ async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
         yield proxy
 
 
+def a_proxied_client(proxy: Proxy, **options: float) -> RedisClient:
+    """Return a client that reaches servers through a proxy, also the nodes that it is told of."""
+    client = a_client(proxy.url, **options)
+    topology = client._topology
+    if isinstance(topology, Cluster):
+        ask = topology._ask
+
+        async def asked() -> tuple[Reply, str]:
+            ranges, host = await ask()
+            assert isinstance(ranges, list)
+            for _, _, *nodes in map(items, ranges):
+                for node in map(items, nodes):
+                    node[1] = proxy.ports[number(node[1])]
+            return ranges, host
+
+        topology._ask = asked
+    return client
+
+
 @pytest.fixture
 async def proxied_client(proxy: Proxy) -> AsyncIterator[RedisClient]:
     """A client that reaches the shared Redis through the proxy."""
-    client = a_client(proxy.url)
+    client = a_proxied_client(proxy)
     await declare_whole(client)
     yield client
     assert is_idle(client)

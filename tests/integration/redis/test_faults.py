@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from attrs import evolve
 from tests.fixtures.dumps import assert_alike, dump
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.working import a_client, declare_whole, in_redis, is_idle, nodes_of
+from tests.fixtures.working import declare_whole, in_redis, is_idle, nodes_of
 from tests.fixtures.working_calls import TTL, Calls
+from tests.integration.redis.conftest import a_proxied_client
 
 from urlmon.domain.alerting import Decision, DecisionKind
 from urlmon.domain.ids import MonitorId, TenantId
@@ -23,25 +24,37 @@ from urlmon.testing.clock import NOON
 from urlmon_adapters.redis import RedisClient, build_topology
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from urlmon_adapters.redis._commands import Command, Reply
+    from urlmon_adapters.redis._scripts import Script
     from urlmon_adapters.servers import RedisServer
 
-SHORT_SECONDS: Final = 0.2
+SHORT_SECONDS: Final = 1
+
+
+@pytest.fixture(params=["server", "cluster"])
+async def proxy(request: pytest.FixtureRequest) -> AsyncIterator[Proxy]:
+    """A proxy in front of one Redis, and one in front of each node of a cluster."""
+    kind = {"server": "redis_server", "cluster": "redis_cluster"}[request.param]
+    async with Proxy(request.getfixturevalue(kind).url) as proxy:
+        yield proxy
 
 
 @pytest.mark.parametrize("name", [each for each in Calls.WRITES if each != "Locks.acquire"])
-async def test_lost_reply(
-    proxied_client: RedisClient, redis_url: str, proxy: Proxy, name: str
-) -> None:
+async def test_lost_reply(proxied_client: RedisClient, proxy: Proxy, name: str) -> None:
     """A call whose reply was lost says that it may have been applied; again, it answers alike."""
     calls = Calls(in_redis(proxied_client))
-    expected = _unalike(await (await calls.prepare(name))())  # and the server knows the script
+    first = await calls.prepare(name)
+    with _teaching(proxied_client, proxied_client):
+        expected = _unalike(await first())
     call = await calls.prepare(name)
     proxy.lose_replies(to=b"EVALSHA")
     with pytest.raises(UnavailableError) as caught:
         await call()
     assert caught.value.maybe_applied
     assert caught.value.operation == name
-    assert redis_url not in str(caught.value)
+    assert proxy.url not in str(caught.value)
     assert proxy.still_to_lose == 0
     answer = await call()
     if name in {"AlertStateCache.record", "Schedule.complete"}:
@@ -61,7 +74,8 @@ async def test_lost_reply_leaves_the_same(
     """After a lost reply and a repeat, answer and stored state are those of an undisturbed run."""
     key = TenantId.new(), MonitorId.new()
     undisturbed = Calls(in_redis(redis_client))
-    expected = await (await undisturbed.prepare(name, key=key))()
+    with _teaching(redis_client, proxied_client):
+        expected = await (await undisturbed.prepare(name, key=key))()
     call = await Calls(in_redis(proxied_client)).prepare(name, key=key)
     proxy.lose_replies(to=b"EVALSHA")
     answer: object = False
@@ -72,9 +86,9 @@ async def test_lost_reply_leaves_the_same(
         answer = await call()
     if isinstance(expected, Decision):  # the repeat says that it is one, and is the same otherwise
         expected = evolve(expected, kind=DecisionKind.DUPLICATE)
-    left = await dump(proxy.url, redis_client.keys)
+    left = await dump(redis_client)
     assert left
-    assert_alike((answer, await dump(proxy.url, proxied_client.keys)), (expected, left))
+    assert_alike((answer, await dump(proxied_client)), (expected, left))
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -134,7 +148,7 @@ async def test_nobody_there(proxied_client: RedisClient, proxy: Proxy, name: str
 @pytest.mark.parametrize("name", ["AlertStateCache.record", "AlertStateCache.get"])
 async def test_silence(proxy: Proxy, name: str) -> None:
     """A server that says nothing more is given up in time."""
-    client = a_client(proxy.url, timeout_seconds=SHORT_SECONDS)
+    client = a_proxied_client(proxy, timeout_seconds=SHORT_SECONDS)
     await declare_whole(client)
     call = await Calls(in_redis(client)).prepare(name)
     await call()
@@ -149,20 +163,21 @@ async def test_silence(proxy: Proxy, name: str) -> None:
     await client.aclose()
 
 
-async def test_no_connection_free(proxy: Proxy) -> None:
+async def test_no_connection_free(redis_url: str) -> None:
     """A call that found no free connection in time was not sent."""
-    topology = build_topology(proxy.url, largest=1)
-    client = RedisClient(topology, timeout_seconds=SHORT_SECONDS)
-    await client.read("first", ("PING",))
-    proxy.silent = True
-    results = await asyncio.gather(
-        *(client.read(f"{each}", ("PING",)) for each in range(3)), return_exceptions=True
-    )
-    assert all(isinstance(each, UnavailableError) for each in results)
-    assert proxy.connections == 1
-    proxy.silent = False
-    assert await client.read("last", ("PING",)) == [b"PONG"]
-    await client.aclose()
+    async with Proxy(redis_url) as proxy:
+        topology = build_topology(proxy.url, largest=1)
+        client = RedisClient(topology, timeout_seconds=SHORT_SECONDS)
+        await client.read("first", ("PING",))
+        proxy.silent = True
+        results = await asyncio.gather(
+            *(client.read(f"{each}", ("PING",)) for each in range(3)), return_exceptions=True
+        )
+        assert all(isinstance(each, UnavailableError) for each in results)
+        assert proxy.connections == 1
+        proxy.silent = False
+        assert await client.read("last", ("PING",)) == [b"PONG"]
+        await client.aclose()
 
 
 async def test_cut(proxied_client: RedisClient, proxy: Proxy) -> None:
@@ -222,6 +237,23 @@ def _comparable(answer: object) -> object:
 def _unalike(answer: object) -> object:
     """Return what is the same for all monitors: the kind of an answer, or a plain answer."""
     return answer if isinstance(answer, bool | None) else type(answer)
+
+
+@contextmanager
+def _teaching(client: RedisClient, pupil: RedisClient) -> Iterator[None]:
+    """Teach the scripts that a client runs to all servers of another: it loses no NOSCRIPT."""
+    exchange = client._exchange
+
+    async def taught(
+        operation: str, commands: Sequence[Command], script: Script | None = None
+    ) -> list[Reply]:
+        if script is not None:
+            await pupil.read_masters(operation, ("SCRIPT", "LOAD", script.text))
+        return await exchange(operation, commands, script)
+
+    client._exchange = taught
+    yield
+    del client._exchange
 
 
 async def _probe(client: RedisClient, nonce: str) -> None:

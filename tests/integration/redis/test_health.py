@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fixtures.working import a_client
+from tests.fixtures.servers import leave_out
+from tests.fixtures.working import a_client, nodes_of
 
 from urlmon.domain.health import HealthStatus
 from urlmon.testing.clock import FakeClock
 from urlmon_adapters.clock import SystemClock
 from urlmon_adapters.redis import RedisClient, RedisHealthCheck
+from urlmon_adapters.servers import MissingServerError, RedisClusterServers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from urlmon.domain.health import ComponentHealth
-    from urlmon_adapters.servers import RedisServer
+    from urlmon_adapters.servers import RedisEndpoint, RedisServer
 
 
 async def check(client: RedisClient) -> ComponentHealth:
@@ -35,7 +37,8 @@ async def test_healthy(own_client: RedisClient, own_redis: RedisServer) -> None:
     assert health.version == own_redis.version
     assert 0 < health.latency_us < 5_000_000
     details = dict(health.details)
-    assert list(details) == ["memory", "eviction", "persistence", "clock offset"]
+    assert list(details) == ["topology", "memory", "eviction", "persistence", "clock offset"]
+    assert details["topology"] == "one server"
     assert details["memory"].endswith("without a limit")
     assert details["eviction"] == "noeviction"
     assert details["persistence"] == "no append-only file"
@@ -126,3 +129,65 @@ async def test_a_fault_of_the_check(own_client: RedisClient) -> None:
     health = await RedisHealthCheck(own_client, Broken()).check()
     assert health.status is HealthStatus.FAIL
     assert "ZeroDivisionError" in health.problems[0]
+
+
+async def test_cluster(cluster_client: RedisClient) -> None:
+    """Of a cluster every master is looked at."""
+    health = await check(cluster_client)
+    assert (health.status, health.problems) == (HealthStatus.PASS, ())
+    details = dict(health.details)
+    assert details["topology"] == "cluster of 3 masters"
+    masters = {node.name for node in nodes_of(cluster_client)}
+    assert (
+        len([each for each in masters if details.get(f"eviction of {each}") == "noeviction"]) == 3
+    )
+    assert [fact for name, fact in health.details if name.startswith("replicas")] == ["1"] * 3
+
+
+async def test_cluster_that_evicts(tmp_path: Path) -> None:
+    """One master that may drop keys is worth a warning that names it; so is one on its own."""
+    with _a_cluster(tmp_path) as servers:
+        _, evicting, _ = servers.masters
+        with evicting.driver() as driver:
+            driver.config_set("maxmemory-policy", "allkeys-lru")
+        servers.replicas[2].kill()
+        client = a_client(servers.url, timeout_seconds=2)
+        with servers.masters[2].driver() as driver:
+            servers.wait_until("it is noticed", lambda: not driver.info()["connected_slaves"])
+        health = await check(client)
+        assert health.status is HealthStatus.WARN
+        places = [f"127.0.0.1:{each.port}" for each in (evicting, servers.masters[2])]
+        eviction = "keys can vanish when memory runs out: set maxmemory-policy to noeviction"
+        lonely = "no replica follows: nobody would take over, and its data are kept once"
+        expected = {f"{places[0]}: {eviction}", f"{places[1]}: {lonely}"}
+        assert {*health.problems} == expected
+        servers.masters[2].kill()
+        health = await check(client)
+        assert health.status is HealthStatus.FAIL
+        assert str(servers.masters[2].port) in health.problems[0]
+        await client.aclose()
+
+
+async def test_one_node_of_a_cluster(redis_cluster: RedisEndpoint) -> None:
+    """A URL that names one node alone does not serve."""
+    client = a_client(redis_cluster.url.replace("+cluster", "").split(",")[0])
+    health = await check(client)
+    assert health.status is HealthStatus.FAIL
+    assert "redis+cluster://" in health.problems[0]
+    await client.aclose()
+
+
+async def test_sentinel(sentinel_client: RedisClient) -> None:
+    """Behind Sentinels the master of the day is looked at."""
+    health = await check(sentinel_client)
+    assert health.status is HealthStatus.PASS
+    details = dict(health.details)
+    assert details["topology"].startswith("Sentinels, master 127.0.0.1:")
+    assert details["replicas"] in {"1", "2"}  # the former master comes back late
+
+
+def _a_cluster(folder: Path) -> RedisClusterServers:
+    try:
+        return RedisClusterServers(folder / "cluster")
+    except MissingServerError as exc:
+        leave_out(exc)
