@@ -96,7 +96,7 @@ class RedisSettings(SettingsModel):
     url: types.RedisUrl = Field(
         repr=False,
         validation_alias="REDIS_URL",
-        description="where Redis is",
+        description="where Redis is: one server, a cluster, or the Sentinels of a master",
         examples=["redis://:PASSWORD@127.0.0.1:6379/0"],
     )
     namespace: types.Namespace = Field(

@@ -26,6 +26,8 @@ DOCUMENTS: Final = [*sorted(ROOT.glob("*.md")), *PAGES]
 EXECUTED: Final = {
     "migration": {"migrations"},
     "redis": {"security"},
+    "redis cluster": {"redis-cluster-and-sentinel"},
+    "redis sentinel": {"redis-cluster-and-sentinel"},
     "sh": {"security"},
     "sh as the roles": {"security"},
     "sh with both stores": {"check-results"},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -11,12 +13,16 @@ from dependency_injector import providers
 from tests.fixtures.working import remove_keys
 
 import urlmon.ports
-from urlmon import MigrationError, UnavailableError
+from urlmon import ConfigurationError, MigrationError, UnavailableError
+from urlmon.domain.health import HealthStatus
 from urlmon.testing.builders import a_monitor, a_tenant, an_alert
 from urlmon_adapters.container import PersistenceContainer, PersistencePorts, running
 from urlmon_adapters.redis import Keys
 from urlmon_adapters.settings import Settings
 from urlmon_adapters.testing import InMemoryContainer
+
+if TYPE_CHECKING:
+    from urlmon_adapters.servers import RedisEndpoint
 
 PORTS = {
     "alert_state": urlmon.ports.AlertStateCache,
@@ -219,3 +225,43 @@ async def test_one_port_can_be_swapped() -> None:
     with stores.locks.override(providers.Object(stub)):
         assert stores.locks() is stub
     assert stores.locks() is not stub
+
+
+@pytest.mark.redis
+async def test_a_cluster(postgres_url: str, redis_cluster: RedisEndpoint) -> None:
+    """With the URL of a cluster every port works, and `redis_cluster` is the driver's client."""
+    container = PersistenceContainer(
+        settings=settings(
+            DATABASE_URL=postgres_url,
+            REDIS_URL=redis_cluster.url,
+            URLMON_REDIS_NAMESPACE="test-container-cluster:",
+        )
+    )
+    async with running(container) as stores:
+        async with stores.locks().hold("job", ttl=timedelta(seconds=30)) as lease:
+            assert lease is not None
+        assert await stores.redis_cluster().ping()
+        with pytest.raises(ConfigurationError, match="ask for `redis_cluster`"):
+            stores.redis()
+        health = await stores.health_checks()[-1].check()
+        assert health.status is HealthStatus.PASS
+    await remove_keys(redis_cluster.url, Keys("test-container-cluster:"))
+
+
+@pytest.mark.redis
+async def test_sentinels(postgres_url: str, redis_sentinel: RedisEndpoint) -> None:
+    """With the URL of Sentinels every port works, and `redis` is a client of the master."""
+    container = PersistenceContainer(
+        settings=settings(
+            DATABASE_URL=postgres_url,
+            REDIS_URL=redis_sentinel.url,
+            URLMON_REDIS_NAMESPACE="test-container-sentinel:",
+        )
+    )
+    async with running(container) as stores:
+        async with stores.locks().hold("job", ttl=timedelta(seconds=30)) as lease:
+            assert lease is not None
+        assert (await stores.redis().info("replication"))["role"] == "master"
+        with pytest.raises(ConfigurationError, match="ask for `redis` instead"):
+            stores.redis_cluster()
+    await remove_keys(redis_sentinel.url, Keys("test-container-sentinel:"))
