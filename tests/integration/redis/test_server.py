@@ -107,7 +107,7 @@ async def test_what_stays(own_client: RedisClient) -> None:
     left = await dump(own_client)
     forever = {key for key, (_, _, milliseconds) in left.items() if milliseconds < 0}
     allowed = re.compile(
-        r"alert:{b\d\d\.\d+}:(states|owed|whole|outbox:(items|claims|due|later|dead))$"
+        r"alert:{b\d\d\.\d+}:(states|owed|whole|outbox:(items|claims|due|later|dead|lines))$"
         r"|schedule:{b\d\d\.\d+}:(monitors|runs:\w+|queue:\w+)$|session:{denied}:since$"
     )
     assert {key for key in left if allowed.match(key)} == forever
