@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from attrs import frozen
@@ -15,11 +16,19 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
 from urlmon.errors import ConfigurationError
-from urlmon.ports import CheckResultArchive, CheckResultStore, CheckStatistics, Clock, HealthCheck
+from urlmon.ports import (
+    CheckResultArchive,
+    CheckResultStore,
+    CheckStatistics,
+    Clock,
+    HealthCheck,
+    Locks,
+)
 from urlmon.services.both_stores import BothStores
 from urlmon.services.repeating import repeating
 from urlmon.services.result_writer import ResultWriter, Timing, WhenFull
 from urlmon.services.sweep import Sweep
+from urlmon.services.turns import take_turn
 from urlmon.services.upkeep import Upkeep
 from urlmon_adapters.influx import (
     Influx,
@@ -27,6 +36,7 @@ from urlmon_adapters.influx import (
     InfluxCheckResultStore,
     InfluxCheckStatistics,
     InfluxHealthCheck,
+    InfluxRollupKeeper,
     ensure_bucket,
 )
 from urlmon_adapters.postgres import (
@@ -48,6 +58,9 @@ from urlmon_adapters.settings import Settings
 from urlmon_adapters.spool import FileSpool, SpoolHealthCheck
 
 _BETWEEN_SWEEPS: Final = timedelta(minutes=1)
+_BETWEEN_ROLLUPS: Final = timedelta(minutes=1)
+_ROLLUP_TURN: Final = timedelta(minutes=2)
+_ROLLUPS: Final = "urlmon: rollups in InfluxDB"
 _BETWEEN_TRIES_TO_LEAD: Final = timedelta(seconds=5)
 _REBUILD: Final = timedelta(seconds=30)
 
@@ -198,8 +211,10 @@ class Chores:
 
     partitions: PartitionKeeper
     rollups: RollupKeeper
+    influx_rollups: Callable[[], InfluxRollupKeeper]
     sweep: Sweep
     upkeep: Upkeep
+    locks: Locks
 
     @asynccontextmanager
     async def running(self, settings: Settings) -> AsyncIterator[None]:
@@ -210,6 +225,17 @@ class Chores:
                     await stack.enter_async_context(keeper.running(retention(settings)))
                 sweeping = repeating(self.sweep.run, name="sweep", every=_BETWEEN_SWEEPS)
                 await stack.enter_async_context(sweeping)
+                if settings.influxdb is not None:
+                    rolling_up = partial(
+                        take_turn,
+                        self.locks,
+                        _ROLLUPS,
+                        self.influx_rollups().run,
+                        every=_ROLLUP_TURN,
+                    )
+                    await stack.enter_async_context(
+                        repeating(rolling_up, name="rollups in InfluxDB", every=_BETWEEN_ROLLUPS)
+                    )
             leading = repeating(self.upkeep.lead, name="upkeep", every=_BETWEEN_TRIES_TO_LEAD)
             await stack.enter_async_context(leading)
             if not await self.upkeep.until_whole(wait=_REBUILD):

@@ -47,7 +47,7 @@ from urlmon.services.sweep import Sweep
 from urlmon.services.upkeep import Upkeep
 from urlmon_adapters import _wiring
 from urlmon_adapters.clock import SystemClock
-from urlmon_adapters.influx import Influx
+from urlmon_adapters.influx import Influx, InfluxRollupKeeper
 from urlmon_adapters.postgres import (
     Database,
     Keyring,
@@ -129,6 +129,7 @@ class PersistenceContainer(PersistencePorts):
         pool: The psycopg pool.
         result_writer: Raises `ConfigurationError` where URLMON_SPOOL_DIR is not set.
         influxdb: The InfluxDB client; raises `ConfigurationError` where there are no settings.
+        influx_rollups: Keeps the rollups in InfluxDB; likewise.
         redis: The client of one Redis, or of the master that Sentinels know; raises
             `ConfigurationError` where `REDIS_URL` names a cluster.
         redis_cluster: The client of a Redis Cluster; raises `ConfigurationError` where `REDIS_URL`
@@ -238,8 +239,17 @@ class PersistenceContainer(PersistencePorts):
         migrations=migrations,
         clock=clock,
     )
+    influx_rollups: providers.Provider[InfluxRollupKeeper] = providers.Singleton(
+        InfluxRollupKeeper, influxdb, clock, retention=retention
+    )
     _chores: providers.Provider[_wiring.Chores] = providers.Factory(
-        _wiring.Chores, partitions=partitions, rollups=rollups, sweep=sweep, upkeep=upkeep
+        _wiring.Chores,
+        partitions=partitions,
+        rollups=rollups,
+        influx_rollups=influx_rollups.provider,
+        sweep=sweep,
+        upkeep=upkeep,
+        locks=locks,
     )
     _stores: providers.Provider[Opened] = providers.Factory(
         _wiring.opened,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import secrets
 from datetime import timedelta
@@ -17,6 +18,7 @@ from urlmon import ConfigurationError, MigrationError, UnavailableError
 from urlmon.domain.health import HealthStatus
 from urlmon.testing.builders import a_monitor, a_tenant, an_alert
 from urlmon_adapters.container import PersistenceContainer, PersistencePorts, running
+from urlmon_adapters.influx import Influx
 from urlmon_adapters.redis import Keys
 from urlmon_adapters.settings import Settings
 from urlmon_adapters.testing import InMemoryContainer
@@ -210,13 +212,32 @@ async def test_results_go_to_influxdb_where_it_is_configured(
     postgres_url: str, redis_url: str, influx_environment: dict[str, str]
 ) -> None:
     """With InfluxDB settings check results and statistics are InfluxDB's."""
+    namespace = f"test-{secrets.token_hex(8)}:"
     container = PersistenceContainer(
-        settings=settings(DATABASE_URL=postgres_url, REDIS_URL=redis_url, **influx_environment)
+        settings=settings(
+            DATABASE_URL=postgres_url,
+            REDIS_URL=redis_url,
+            URLMON_REDIS_NAMESPACE=namespace,
+            **influx_environment,
+        )
     )
     async with running(container) as stores:
         assert "Influx" in type(stores.check_results()).__name__
         assert "Influx" in type(stores.statistics()).__name__
         assert len(stores.health_checks()) == 3
+        # Rollups are kept in the background.
+        async with asyncio.timeout(100):
+            while len(await rolled(stores.influxdb())) < 90 * 24 - 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    await remove_keys(redis_url, Keys(namespace))
+
+
+async def rolled(influx: Influx) -> list[object]:
+    """Return the hours that are rolled up."""
+    found: list[object] = []
+    query = 'SELECT "read_us" FROM "check_rolled" WHERE "span" = \'hour\''
+    await influx.query("test", query, {}, take=lambda rows: found.extend(rows.values))
+    return found
 
 
 async def test_one_port_can_be_swapped() -> None:

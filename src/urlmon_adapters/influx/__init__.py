@@ -9,7 +9,7 @@ from urlmon_adapters.influx._client import Influx
 from urlmon_adapters.influx.archive import InfluxCheckResultArchive
 from urlmon_adapters.influx.check_results import InfluxCheckResultStore
 from urlmon_adapters.influx.health import InfluxHealthCheck
-from urlmon_adapters.influx.rollups import RollupKeeper
+from urlmon_adapters.influx.rollups import InfluxRollupKeeper
 from urlmon_adapters.influx.statistics import InfluxCheckStatistics
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "InfluxCheckResultStore",
     "InfluxCheckStatistics",
     "InfluxHealthCheck",
-    "RollupKeeper",
+    "InfluxRollupKeeper",
     "ensure_bucket",
 ]

@@ -30,7 +30,7 @@ from urlmon_adapters.influx._spans import (
     Level,
 )
 
-_RUN: Final = "RollupKeeper.run"
+_RUN: Final = "InfluxRollupKeeper.run"
 _BY_HOUR: Final = "GROUP BY time(1h) fill(none)"
 # So many to do, as after a time without upkeep, that empty ones are looked for first.
 _MANY: Final = 24
@@ -40,7 +40,7 @@ Hours = dict[int, Owners]
 """Hours, and whose results of each are meant."""
 
 
-class RollupKeeper:
+class InfluxRollupKeeper:
     """Rolls results up, once their hour is over and again where late ones arrive."""
 
     __slots__ = ("_clock", "_influx", "_retention_us", "_roller")

@@ -15,7 +15,7 @@ from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import FakeClock
-from urlmon_adapters.influx import RollupKeeper
+from urlmon_adapters.influx import InfluxRollupKeeper
 from urlmon_adapters.influx._spans import DAY, HOUR, WEEK
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def recording(influx: Influx, clock: FakeClock) -> ResultStores:
 
 
 @pytest.fixture
-def keeper(influx: Influx, clock: FakeClock) -> RollupKeeper:
+def keeper(influx: Influx, clock: FakeClock) -> InfluxRollupKeeper:
     """What keeps rollups."""
-    return RollupKeeper(influx, clock, retention=RETENTION)
+    return InfluxRollupKeeper(influx, clock, retention=RETENTION)
 
 
 async def rows(influx: Influx, measurement: str) -> list[tuple[int, str]]:
@@ -86,7 +86,11 @@ async def alter(influx: Influx, measurement: str, old: str, new: str) -> None:
     [("check_hours", 5 * HOURS), ("check_days", 3 * DAYS), ("check_weeks", 20 * DAYS)],
 )
 async def test_an_answer_comes_from_the_longest_rollups(
-    influx: Influx, recording: ResultStores, keeper: RollupKeeper, measurement: str, back: timedelta
+    influx: Influx,
+    recording: ResultStores,
+    keeper: InfluxRollupKeeper,
+    measurement: str,
+    back: timedelta,
 ) -> None:
     """Hours, days and weeks are read in the place of the results that they consist of."""
     at = NOW - back
@@ -102,7 +106,7 @@ async def test_an_answer_comes_from_the_longest_rollups(
 
 
 async def test_late_results(
-    influx: Influx, recording: ResultStores, keeper: RollupKeeper, clock: FakeClock
+    influx: Influx, recording: ResultStores, keeper: InfluxRollupKeeper, clock: FakeClock
 ) -> None:
     """What arrives after its hour was rolled up counts at once, and is rolled up again."""
     at = NOW - 20 * DAYS
@@ -126,7 +130,7 @@ async def test_late_results(
 
 
 async def test_an_older_rollup_that_is_written_late(
-    influx: Influx, recording: ResultStores, keeper: RollupKeeper, clock: FakeClock
+    influx: Influx, recording: ResultStores, keeper: InfluxRollupKeeper, clock: FakeClock
 ) -> None:
     """A process that was paused writes what it had read long ago: that is not believed."""
     at = NOW - 5 * HOURS
@@ -143,7 +147,7 @@ async def test_an_older_rollup_that_is_written_late(
 
 
 async def test_a_forgotten_monitor(
-    influx: Influx, recording: ResultStores, keeper: RollupKeeper, clock: FakeClock
+    influx: Influx, recording: ResultStores, keeper: InfluxRollupKeeper, clock: FakeClock
 ) -> None:
     """Its rollups go with its results, and one that was under way is not believed."""
     other = MonitorId.new()
@@ -188,7 +192,7 @@ async def test_upkeep_that_stopped_in_the_middle(
 
         influx.write = write  # type: ignore[method-assign]
         try:
-            await RollupKeeper(influx, clock, retention=RETENTION).run()
+            await InfluxRollupKeeper(influx, clock, retention=RETENTION).run()
         except InterruptedError:
             pass
         finally:
@@ -206,7 +210,7 @@ async def test_many_keepers_at_once(
     instants = [NOW - number * 13 * HOURS for number in range(40)]
     await recording.results.record([a_check(at) for at in instants])
     clock.advance(20 * MINUTES)
-    keepers = [RollupKeeper(influx, clock, retention=RETENTION) for _ in range(3)]
+    keepers = [InfluxRollupKeeper(influx, clock, retention=RETENTION) for _ in range(3)]
     running = asyncio.gather(*(each.run() for each in keepers))
     while not running.done():
         assert await checks(recording, NOW - 60 * DAYS, NOW + HOURS) == (40, 0)
@@ -215,7 +219,7 @@ async def test_many_keepers_at_once(
 
 
 async def test_rows_of_another_tenant_in_rollups(
-    influx: Influx, recording: ResultStores, keeper: RollupKeeper, clock: FakeClock
+    influx: Influx, recording: ResultStores, keeper: InfluxRollupKeeper, clock: FakeClock
 ) -> None:
     """One monitor id with two owners has two rollups, and each sees its own."""
     other = TenantId.new()
