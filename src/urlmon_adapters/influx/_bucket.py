@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from urlmon_adapters.influx._errors import STORE, refused
 # store has decided by the same rule; so that it never comes to that, the server keeps a day more.
 MARGIN: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
+_log = logging.getLogger("urlmon.influxdb")
+
 _OPERATION: Final = "ensure_bucket"
 _BUCKETS: Final = "/api/v2/buckets"
 _READ_MARK: Final = (
@@ -61,6 +64,13 @@ async def ensure_bucket(influx: Influx, *, retention: timedelta) -> None:
     wanted = retention + MARGIN
     bucket = await find_bucket(influx, _OPERATION) or await _made(influx, wanted)
     if bucket.retention != wanted:
+        if bucket.retention is None or wanted < bucket.retention:
+            _log.warning(
+                "the bucket %s keeps points for %s from now on, as URLMON_RETENTION_DAYS says:"
+                " InfluxDB deletes what is older",
+                influx.bucket,
+                wanted,
+            )
         # A shard must not span more than is kept.
         rules = _rules(wanted, bucket.shard)
         await influx.change(_OPERATION, "PATCH", f"{_BUCKETS}/{bucket.id}", rules)

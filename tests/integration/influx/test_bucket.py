@@ -48,6 +48,17 @@ async def test_it_is_kept_in_step(missing_bucket: Influx) -> None:
             assert await kept(missing_bucket) == (days + 1) * DAY
 
 
+async def test_what_is_deleted_is_said(
+    missing_bucket: Influx, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A retention that is shortened deletes results, which the log says; a longer one does not."""
+    said: list[int] = []
+    for days in (90, 400, 30, 30):
+        await ensure_bucket(missing_bucket, retention=days * DAY)
+        said.append(sum("deletes what is older" in each.message for each in caplog.records))
+    assert said == [0, 0, 1, 1]
+
+
 async def test_many_at_once(missing_bucket: Influx) -> None:
     """Processes that start together make one bucket."""
     await asyncio.gather(*(ensure_bucket(missing_bucket, retention=90 * DAY) for _ in range(8)))
