@@ -27,7 +27,7 @@ from urlmon_adapters.postgres._database import AS_INGEST, AS_SERVICE, Connection
 from urlmon_adapters.postgres._errors import lacks_partition, violated
 from urlmon_adapters.postgres._rollups import count
 
-_CHUNK: Final = 500
+_CHUNK: Final = 100
 
 _COLUMNS: Final = """
     tenant_id, monitor_id, location, scheduled_at, checked_at, success, error_kind, error_message,

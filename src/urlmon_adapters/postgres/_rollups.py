@@ -121,17 +121,14 @@ async def count(
         replaced: Failures that may have taken the place of a success: their hours are made anew.
     """
     await connection.execute(_ENTER)
-    groups = await _grouped(new)
-    for result in replaced:
-        groups.setdefault(_hour_of(result), [])
-    owners = {hour: _owner(members[0]) for hour, members in groups.items() if members}
-    owners |= {_hour_of(result): _owner(result) for result in replaced}
-    hours = sorted(groups)
+    anew, groups = await _grouped(replaced), await _grouped(new)
+    owners = {hour: _owner(members[0]) for hour, members in (*anew.items(), *groups.items())}
+    hours = sorted(owners)
     for some in chunks(hours, _CHUNK):
         await asyncio.sleep(0)
-        rows = [_values(hour, owners[hour], groups[hour]) for hour in some]
+        rows = [_values(hour, owners[hour], groups.get(hour, ())) for hour in some]
         await connection.execute(_ADD, [list(column) for column in zip(*rows, strict=True)])
-    for start_at, those in groupby(sorted(set(map(_hour_of, replaced))), key=itemgetter(0)):
+    for start_at, those in groupby(sorted(anew), key=itemgetter(0)):
         places = [(*owners[hour], hour[3]) for hour in those]
         values = {
             "at": start_at,
@@ -176,11 +173,6 @@ async def _grouped(results: Sequence[CheckResult]) -> dict[_Hour, list[CheckResu
             end = start + HOUR
         groups.setdefault((start, tenant, monitor, location), []).append(result)
     return groups
-
-
-def _hour_of(result: CheckResult) -> _Hour:
-    at, tenant, monitor, location = key_of(result)
-    return at.replace(minute=0, second=0, microsecond=0), tenant, monitor, location
 
 
 def _owner(result: CheckResult) -> _Owner:

@@ -331,6 +331,38 @@ async def test_a_long_hour_stays_small(postgres_recording: ResultStores, postgre
     assert wrong(postgres_url) == (0, 0)
 
 
+async def answers(stores: ResultStores) -> list[object]:
+    """Ask everything that sums take part in."""
+    statistics, tenant, now = stores.statistics, TENANTS[0], stores.clock.now()
+    period = Period(since=now - timedelta(days=31, minutes=7), until=now + MINUTE)
+    today = now.date()
+    first = today - timedelta(days=30)
+    return [
+        await statistics.summary(tenant, dict.fromkeys(MONITORS, MINUTE), period=period),
+        await statistics.series(tenant, MONITORS, period=period, width=7 * HOUR),
+        await statistics.daily(tenant, MONITORS, first=first, last=today),
+        await statistics.by_location(tenant, MONITORS, period=period),
+        await statistics.usage(tenant, first=first, last=today),
+    ]
+
+
+async def test_late_results_are_in_every_answer(
+    postgres_recording: ResultStores, postgres_service_pool: Pool, postgres_url: str
+) -> None:
+    """What is stale counts by its hours, not by what it held; made again, it says the same."""
+    chance, now = random.Random(11), postgres_recording.clock.now()  # noqa: S311 - no secret
+    keeper = RollupKeeper(Database(postgres_service_pool))
+    await postgres_recording.results.record(some_results(chance, 300, now=now))
+    await keeper.upkeep(RETENTION)
+    before = await answers(postgres_recording)
+    await postgres_recording.results.record(some_results(chance, 200, now=now))
+    late = await answers(postgres_recording)
+    assert late != before
+    assert stale(postgres_url)
+    await keeper.upkeep(RETENTION)
+    assert await answers(postgres_recording) == late
+
+
 def before_the_sums(url: str) -> None:
     """Take a database back to what it was before there were sums, with whatever results it has."""
     run(url, "DELETE FROM check_rollups")
@@ -347,31 +379,17 @@ async def test_results_from_before_the_sums(
 ) -> None:
     """Answers are right before, while and after the upkeep makes the hours of older results."""
     chance, now = random.Random(10), postgres_recording.clock.now()  # noqa: S311 - no secret
-    stores, tenant = postgres_recording, TENANTS[0]
-    await stores.results.record(some_results(chance, 500, now=now))
-    period = Period(since=now - timedelta(days=31, minutes=7), until=now + MINUTE)
-    today = now.date()
-
-    async def answers() -> list[object]:
-        statistics = stores.statistics
-        return [
-            await statistics.summary(tenant, dict.fromkeys(MONITORS, MINUTE), period=period),
-            await statistics.series(tenant, MONITORS, period=period, width=7 * HOUR),
-            await statistics.daily(tenant, MONITORS, first=today - timedelta(days=30), last=today),
-            await statistics.by_location(tenant, MONITORS, period=period),
-            await statistics.usage(tenant, first=today - timedelta(days=30), last=today),
-        ]
-
-    expected = await answers()
+    await postgres_recording.results.record(some_results(chance, 500, now=now))
+    expected = await answers(postgres_recording)
     before_the_sums(postgres_url)
-    assert await answers() == expected
+    assert await answers(postgres_recording) == expected
     keeper, steps = RollupKeeper(Database(postgres_service_pool)), 0
     while await keeper._step(RETENTION):
         steps += 1
         if steps % 40 == 0:
-            assert await answers() == expected
+            assert await answers(postgres_recording) == expected
     assert steps > 80
-    assert await answers() == expected
+    assert await answers(postgres_recording) == expected
     assert wrong(postgres_url) == (0, 0)
     ((left,),) = run(
         postgres_url,
