@@ -161,6 +161,9 @@ class _Worker:
 
         offset_us = self._world.offset_us.value
         claims = await again(claim)
+        for each in claims:
+            fact = [str(each.monitor_id), each.token, to_us(each.leased_until)]
+            await self._note("story", json.dumps(fact))
         self._may_die(0.03)
         if claims and self._chance.random() < 0.1:
             repeated = {
@@ -181,6 +184,7 @@ class _Worker:
         async def complete() -> object:
             return await self._stores.schedule.complete(claimed, outcome=outcome, policy=POLICY)
 
+        await self._note("story", json.dumps([str(claimed.monitor_id), claimed.token, None]))
         try:
             decision: Any = await again(complete)
             self._may_die(0.005)

@@ -201,6 +201,8 @@ async def _judge(redis: Redis, world: World, stores: Stores, tenant_id: TenantId
     for monitor, at, token, _ in completions:
         holders[monitor, at].add(token)
     assert all(len(tokens) == 1 for tokens in holders.values())  # nobody completed it again
+    story = [json.loads(each) for each in await notes("story")]
+    assert not _begun_too_late(story) & {(monitor, token) for monitor, _, token, _ in completions}
 
     handed_over = [json.loads(each) for each in await notes("handed over")]
     assert {each for *_, each in completions if each} <= {each for *_, each in handed_over}
@@ -215,6 +217,24 @@ async def _judge(redis: Redis, world: World, stores: Stores, tenant_id: TenantId
             await notes(f"writes:job {number}"),
         )
     assert await notes("stale writes")  # else no lock was held for too long
+
+
+def _begun_too_late(story: list[Any]) -> set[tuple[str, str]]:
+    """Return the claims that were completed after another had claimed the same monitor.
+
+    The story tells of each claim until when it was leased, and of each completion, without that,
+    before it was asked for.
+    """
+    newest: dict[str, int] = defaultdict(int)
+    leased: dict[tuple[str, str], int] = {}
+    late = set()
+    for monitor, token, until in story:
+        if until is not None:
+            leased[monitor, token] = until
+            newest[monitor] = max(newest[monitor], until)
+        elif leased[monitor, token] < newest[monitor]:
+            late.add((monitor, token))
+    return late
 
 
 async def _judge_transitions(
