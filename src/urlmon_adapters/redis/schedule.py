@@ -218,6 +218,7 @@ class RedisSchedule(Schedule):
         """
         script = load(*_CLAIM, "schedule_look")
         found: dict[int, list[int]] = {}
+        takes = Counter[int]()
         # Buckets are even: most have no more to give than twice their share.
         looks, asked = dict.fromkeys(range(len(buckets)), limit // 8 + 4), limit
         while looks:
