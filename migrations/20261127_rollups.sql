@@ -46,7 +46,8 @@ CREATE TABLE check_rollups (
     CONSTRAINT check_rollups_sketch_check CHECK (octet_length(sketch) % 6 = 0)
 ) WITH (fillfactor = 70); -- an hour is updated by each batch that it has results in
 CREATE INDEX idx_check_rollups_start ON check_rollups USING brin (start_at);
-CREATE INDEX idx_check_rollups_stale ON check_rollups (hours, start_at) WHERE stale;
+CREATE INDEX idx_check_rollups_stale
+    ON check_rollups (hours, start_at, tenant_id, monitor_id, location) WHERE stale;
 
 -- Which spans of each length there are rows of: those from `made_from` to `made_until`.  Whoever stores
 -- results marks as stale what begins before `closed_until`.
