@@ -225,7 +225,7 @@ class Chores:
                     await stack.enter_async_context(keeper.running(retention(settings)))
                 sweeping = repeating(self.sweep.run, name="sweep", every=_BETWEEN_SWEEPS)
                 await stack.enter_async_context(sweeping)
-                if settings.influxdb is not None:
+                if "influxdb" in settings.result_stores:
                     rolling_up = partial(
                         take_turn,
                         self.locks,

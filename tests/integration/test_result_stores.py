@@ -108,8 +108,11 @@ async def test_the_writer_has_a_lane_for_each(environ: dict[str, str], tmp_path:
 
 
 async def test_an_influxdb_that_is_not_used(environ: dict[str, str]) -> None:
-    """With PostgreSQL as the choice it is neither opened nor asked how it is."""
+    """With PostgreSQL as the choice it is neither opened nor asked how it is, nor rolled up."""
     nowhere = environ | {"INFLUXDB_URL": "http://127.0.0.1:9"}
     async with running(container(nowhere, "postgresql")) as stores:
         assert type(stores.statistics()) is PostgresCheckStatistics
         assert [check.name for check in stores.health_checks()] == ["postgresql", "redis"]
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert "urlmon upkeep" in names
+        assert "urlmon rollups in InfluxDB" not in names
