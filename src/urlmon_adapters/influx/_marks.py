@@ -4,6 +4,9 @@ A rollup says when reading what it is made of began.  It holds if nothing touche
 than `GRACE_US` before that: whatever was written by then has arrived.  So nothing is ever locked or
 taken back: a mark is written before what it is about, an older rollup that is written late over a
 newer one is seen to be older, and what does not hold is read from the results themselves.
+
+Results that took longer than `LONGEST_WRITE` to arrive, as when the recorder was suspended, are
+marked once more afterwards, as of then: what was read before they came is believed no longer.
 """
 
 from __future__ import annotations
@@ -67,7 +70,7 @@ class Touched:
 
 
 def late_lines(results: Iterable[CheckResult], now_us: int) -> list[bytes]:
-    """Return the marks that have to be written before results that come late; none if none does."""
+    """Return the marks of results that come late, as of now; none if none does."""
     hours = {
         (each.tenant_id, each.monitor_id, at - at % HOUR_US)
         for each in results

@@ -22,7 +22,9 @@ _SECOND_US: Final = 1_000_000
 LATE_AFTER_US: Final = 5 * 60 * _SECOND_US
 """What is recorded so long after the end of its hour marks the hour as touched."""
 GRACE_US: Final = 5 * 60 * _SECOND_US
-"""How long a write may be under way, and how far the clocks of two machines may be apart."""
+"""`LONGEST_WRITE`, and three minutes that the clocks of two machines may be apart."""
+LONGEST_WRITE: Final = timedelta(minutes=2)
+"""How long after a recorder looked at the clock its results may arrive without another mark."""
 CLOSED_AFTER_US: Final = LATE_AFTER_US + GRACE_US
 """So long after its end an hour is rolled up: by then what was not late has arrived."""
 

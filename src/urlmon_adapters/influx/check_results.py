@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from attrs import frozen
 
 from urlmon.domain.check_results import (
     CheckResult,
+    Identity,
     check_batch,
     check_location,
     history_key,
@@ -26,12 +27,14 @@ from urlmon.domain.fates import Fate, judge_batch, settle, strongest
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.pages import Page, check_page_size
 from urlmon.domain.periods import Period
+from urlmon.errors import UnavailableError
 from urlmon.ports import CheckResultStore, Clock
 from urlmon_adapters.influx._client import Influx, Rows
 from urlmon_adapters.influx._lines import microseconds
 from urlmon_adapters.influx._marks import forgotten_line, late_lines
 from urlmon_adapters.influx._queries import END_US, FIELDS, TAGS, Select, batches, check_scope
 from urlmon_adapters.influx._rows import decode
+from urlmon_adapters.influx._spans import LONGEST_WRITE
 from urlmon_adapters.influx._writing import write_results
 
 _RECORD: Final = "CheckResultStore.record"
@@ -71,8 +74,21 @@ class InfluxCheckResultStore(CheckResultStore):
         late = late_lines(kept, microseconds(now))
         if late:  # first, so that no rollup is believed that lacks what is written then
             await self._influx.write(_RECORD, late)
-        found = await write_results(self._influx, _RECORD, kept) if kept else {}
+        found = await self._write(kept, now) if kept else {}
         return settle(batch, fates, found)
+
+    async def _write(self, kept: Sequence[CheckResult], began: datetime) -> Mapping[Identity, Fate]:
+        """Write results, and mark them as late if by now they may have come after a rollup."""
+        try:
+            return await write_results(self._influx, _RECORD, kept)
+        finally:  # also if it failed: perhaps a part is stored, or all
+            now = self._clock.now()
+            if now - began > LONGEST_WRITE and (late := late_lines(kept, microseconds(now))):
+                try:
+                    await self._influx.write(_RECORD, late)
+                except UnavailableError as exc:  # whoever repeats the call marks them again
+                    exc.maybe_applied = True
+                    raise
 
     async def latest(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]

@@ -50,7 +50,7 @@ class InfluxRollupKeeper:
 
         Args:
             influx: The bucket.
-            clock: Says what is over; five minutes off the recorders' clocks at most.
+            clock: Says what is over; three minutes off the recorders' clocks at most.
             retention: How long results are kept.
         """
         self._influx = influx

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tests.integration.influx._calls import MONITOR, TENANT
 from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
+from urlmon.errors import UnavailableError
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import FakeClock
 from urlmon_adapters.influx import InfluxRollupKeeper
@@ -127,6 +129,60 @@ async def test_late_results(
         assert {text.split(" ")[2] for _, text in await rows(influx, measurement)} == {"2"}
     await alter(influx, "check_weeks", " 2 1 ", " 777 7 ")
     assert await checks(recording, NOW - 60 * DAYS, NOW) == (777, 7)
+
+
+@pytest.mark.parametrize("failing", [False, True])
+@pytest.mark.parametrize("back", [20 * DAYS, 31 * MINUTES])
+async def test_a_recorder_that_stalls(
+    influx: Influx, recording: ResultStores, clock: FakeClock, back: timedelta, *, failing: bool
+) -> None:
+    """What arrives long after its mark, or without one, is in no rollup: none is believed."""
+    clock.advance(-26 * MINUTES)  # four minutes after an hour, which is not late yet
+    at = NOW - back
+    keeper = InfluxRollupKeeper(influx, clock, retention=RETENTION)
+    await recording.results.record([a_check(at)])
+    real = influx.write
+
+    async def stall(operation: str, lines: Any, **kwargs: Any) -> Any:
+        lines = list(lines)
+        if not lines[0].startswith(b"check_results"):
+            return await real(operation, lines, **kwargs)
+        influx.write = real  # type: ignore[method-assign]
+        clock.advance(6 * MINUTES)
+        await keeper.run()
+        clock.advance(14 * MINUTES)
+        answer = await real(operation, lines, **kwargs)
+        if failing:  # the answer is lost
+            raise UnavailableError("influxdb", operation, "silent", maybe_applied=True)
+        return answer
+
+    influx.write = stall  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError) if failing else nullcontext():
+        await recording.results.record([a_check(at + MINUTES // 2)])
+    assert await checks(recording, NOW - 60 * DAYS, NOW - 30 * MINUTES) == (2, 0)
+    clock.advance(6 * MINUTES)
+    await keeper.run()
+    assert await checks(recording, NOW - 60 * DAYS, NOW - 30 * MINUTES) == (2, 0)
+    assert {text.split(" ")[2] for _, text in await rows(influx, "check_hours")} == {"2"}
+
+
+async def test_a_stalled_recorder_that_cannot_say_so(
+    influx: Influx, recording: ResultStores, clock: FakeClock
+) -> None:
+    """It says that what it wrote may be there; repeated, the call marks it again."""
+    real, at, fails = influx.write, NOW - 20 * DAYS, [False, False, True]
+
+    async def write(operation: str, lines: Any, **kwargs: Any) -> Any:
+        if fails.pop(0):
+            raise UnavailableError("influxdb", operation, "refused", maybe_applied=False)
+        clock.advance(3 * MINUTES)
+        return await real(operation, lines, **kwargs)
+
+    influx.write = write  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError) as caught:
+        await recording.results.record([a_check(at)])
+    assert caught.value.maybe_applied
+    assert not fails
 
 
 async def test_an_older_rollup_that_is_written_late(
