@@ -23,6 +23,7 @@ from urlmon import (
     LeaseLostError,
     NotFoundError,
     NotificationChannel,
+    StoreError,
     Transition,
     TransitionKind,
     UnavailableError,
@@ -32,6 +33,7 @@ from urlmon_adapters.container import PersistencePorts
 IDLE_SECONDS = 0.2
 LEASE = timedelta(seconds=10)
 RETRY = timedelta(seconds=2)
+MAX_RETRY = timedelta(minutes=5)
 
 log = logging.getLogger("alerter")
 
@@ -43,6 +45,7 @@ class Alerter:
         self, stores: PersistencePorts, session: aiohttp.ClientSession, tally: Tally
     ) -> None:
         self._clock = stores.clock()
+        self._directory = stores.directory()
         self._outbox = stores.outbox()
         self._alerts = stores.alerts()
         self._channels = stores.channels()
@@ -54,6 +57,8 @@ class Alerter:
         request_id = uuid4().hex
         while True:
             try:
+                # A claim counts as a try, and there are ten: none is made while the record is down.
+                await self._directory.list_active(limit=1)
                 # The same request until it is answered: what a lost answer gave to us is ours.
                 claimed = await self._outbox.claim(request_id=request_id, lease=LEASE)
             except UnavailableError as exc:
@@ -70,15 +75,17 @@ class Alerter:
         transition = claimed.transition
         try:
             if await self._store(transition) and not await self._notify(transition):
-                await self._outbox.release(claimed, delay=RETRY)
+                delay = min(RETRY * 2 ** (claimed.attempt - 1), MAX_RETRY)
+                await self._outbox.release(claimed, delay=delay)
             else:
                 await self._outbox.settle(claimed)
                 self._tally["transitions"] += 1
         except LeaseLostError:
             self._tally["lost leases"] += 1
             log.info("another alerter took over %s", transition.id)
-        except UnavailableError as exc:
-            # It comes back when its lease has ended, and acting on it once more does no harm.
+        except StoreError as exc:
+            # Down, or refused, as where a channel was removed just now: the others go on.  It comes
+            # back when its lease has ended, and acting on it once more does no harm.
             log.warning("will try %s again: %s", transition.id, exc)
 
     async def _store(self, transition: Transition) -> bool:
@@ -94,7 +101,7 @@ class Alerter:
                     cause=transition.cause,
                     opened_at=transition.at,
                 )
-                await self._alerts.open(tenant_id, alert)
+                await self._open(alert)
             elif transition.kind is TransitionKind.RESOLVED:
                 await self._alerts.resolve(tenant_id, transition.alert_id, at=transition.at)
             elif transition.kind is TransitionKind.REMINDER:
@@ -104,6 +111,18 @@ class Alerter:
             log.warning("nothing to do for %s: %s", transition.id, exc)
             return False
         return True
+
+    async def _open(self, alert: Alert) -> None:
+        """Open an alert; what is open of the same rule has ended before, and its end was lost."""
+        try:
+            await self._alerts.open(alert.tenant_id, alert)
+        except ConflictError:
+            opened = await self._alerts.open_for(alert.tenant_id, [alert.monitor_id])
+            for stale in opened.get(alert.monitor_id, ()):
+                if stale.rule == alert.rule and stale.id != alert.id:
+                    log.warning("the end of alert %s was lost", stale.id)
+                    await self._alerts.resolve(alert.tenant_id, stale.id, at=alert.opened_at)
+            await self._alerts.open(alert.tenant_id, alert)
 
     async def _notify(self, transition: Transition) -> bool:
         """Hand the transition over to every channel of the monitor; say whether all took it."""

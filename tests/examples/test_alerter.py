@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections import Counter
 from datetime import timedelta
@@ -32,11 +33,12 @@ class Receiver:
 
     def __init__(self) -> None:
         self.received: list[dict[str, str]] = []
+        self.status = 200
 
     async def take(self, request: web.Request) -> web.Response:
         """Keep what is posted."""
         self.received.append(await request.json())
-        return web.Response()
+        return web.Response(status=self.status)
 
     @property
     def kinds(self) -> list[str]:
@@ -73,7 +75,7 @@ class Scene:
             reminder_interval=HOUR,
         )
         alerter: Any = importlib.import_module("alerter")
-        self._alerter = alerter.Alerter(self.stores, session, Counter())
+        self.alerter = alerter.Alerter(self.stores, session, Counter())
 
     async def set_up(self) -> None:
         """Add them to the record."""
@@ -100,7 +102,7 @@ class Scene:
         outbox = self.stores.outbox()
         while claims := await outbox.claim(request_id=uuid4().hex):
             for claimed in claims:
-                await self._alerter._act(claimed)
+                await self.alerter._act(claimed)
         assert await outbox.backlog() == 0
 
     async def alert(self, alert_id: AlertId | None) -> Alert:
@@ -151,3 +153,98 @@ async def test_taken_on_in_the_record(
         await scene.hand_over()
         await scene.check(success=True)
         assert receiver.kinds == ["triggered", "resolved"]
+
+
+async def test_an_end_that_was_lost(
+    receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alert that was left open is ended by the next, which is told."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    receiver, url = receiver_url
+    async with aiohttp.ClientSession() as session:
+        scene = Scene(url, session)
+        await scene.set_up()
+        first = await scene.check(success=False)
+        scene.stores.state().alert_states.clear()  # as after a failover
+        second = await scene.check(success=False)
+        stale, alert = await scene.alert(first), await scene.alert(second)
+        assert (stale.status, stale.resolved_at) == ("resolved", alert.opened_at)
+        assert (alert.status, alert.notification_count) == ("firing", 1)
+        await scene.check(success=True)
+        assert receiver.kinds == ["triggered", "triggered", "resolved"]
+
+
+async def test_the_record_is_down(
+    receiver_url: tuple[Receiver, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing is claimed meanwhile: an outage does not use up the claims of a transition."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    _, url = receiver_url
+    async with aiohttp.ClientSession() as session:
+        scene = Scene(url, session)
+        await scene.set_up()
+        monkeypatch.setattr(scene, "hand_over", _nothing)
+        await scene.check(success=False)
+        faults = scene.stores.state().faults
+        with faults.fail("MonitorDirectory.list_active"), faults.fail("AlertRepo.open"):
+            running = asyncio.create_task(scene.alerter.run())
+            while "will try" not in caplog.text:  # noqa: ASYNC110 - lets it take a step
+                await asyncio.sleep(0)
+            running.cancel()
+            await asyncio.wait([running])
+        (claimed,) = await scene.stores.outbox().claim(request_id="r")
+        assert claimed.attempt == 1
+
+
+async def test_a_channel_that_takes_nothing(
+    receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked again after ever longer pauses, so that ten times last for minutes."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    receiver, url = receiver_url
+    async with aiohttp.ClientSession() as session:
+        scene = Scene(url, session)
+        await scene.set_up()
+        receiver.status = 503
+        monkeypatch.setattr(scene, "hand_over", _nothing)
+        await scene.check(success=False)
+        outbox = scene.stores.outbox()
+        for seconds in (2, 4, 8, 16, 32, 64, 128, 256, 300):
+            (claimed,) = await outbox.claim(request_id=uuid4().hex)
+            await scene.alerter._act(claimed)
+            scene.stores.clock().advance(timedelta(seconds=seconds - 1))
+            assert not await outbox.claim(request_id=uuid4().hex)
+            scene.stores.clock().advance(timedelta(seconds=1))
+        receiver.status = 200
+        (claimed,) = await outbox.claim(request_id=uuid4().hex)
+        await scene.alerter._act(claimed)
+        assert await outbox.backlog() == 0
+
+
+async def test_a_channel_is_removed_meanwhile(
+    receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one transition meets with does not end the alerter."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    _, url = receiver_url
+    async with aiohttp.ClientSession() as session:
+        scene = Scene(url, session)
+        await scene.set_up()
+
+        async def send(*_: object) -> None:
+            await scene.stores.channels().remove(scene.tenant.id, scene.channel.id)
+
+        monkeypatch.setattr(scene.alerter, "_send", send)
+        with monkeypatch.context() as patch:
+            patch.setattr(scene, "hand_over", _nothing)
+            await scene.check(success=False)
+        (claimed,) = await scene.stores.outbox().claim(request_id=uuid4().hex)
+        await scene.alerter._act(claimed)
+        scene.stores.clock().advance(HOUR)
+        await scene.hand_over()
+
+
+async def _nothing() -> None:
+    """Hand nothing over."""
