@@ -221,6 +221,22 @@ async def test_inactive_monitors_keep_their_alerts(application: Application) -> 
     assert state.open_alert == alert.id
 
 
+async def test_who_repaired_dies_at_once(application: Application) -> None:
+    """What was declared whole has the alerts of inactive monitors: nobody looks for them again."""
+    monitor = await application.monitor()
+    alert, now = await application.open(monitor), application.clock.now()
+    await application.stores.monitors().set_enabled(
+        monitor.tenant_id, monitor.id, enabled=False, at=now, reason="holidays"
+    )
+    application.state.lose_everything()
+    with application.state.faults.fail("Schedule.remove"), pytest.raises(UnavailableError):
+        await application.upkeep.repair()
+    assert application.state.whole
+    await application.upkeep.compare()
+    state = await application.stores.alert_state().get(monitor.tenant_id, monitor.id)
+    assert state.open_alert == alert.id
+
+
 async def test_a_repair_may_be_repeated(application: Application) -> None:
     """What is whole is left alone, and what goes on meanwhile is not undone."""
     monitor = await application.monitor(failure_threshold=1)
@@ -254,7 +270,7 @@ async def test_a_repair_that_dies_is_taken_over(application: Application, fails:
     application.state.lose_everything()
     with application.state.faults.fail(fails), pytest.raises(UnavailableError):
         await application.upkeep.repair()
-    assert application.state.whole is (fails == "MonitorDirectory.changes")
+    assert not application.state.whole
     await application.upkeep.repair()
     state = await application.stores.alert_state().get(monitor.tenant_id, monitor.id)
     assert state.open_alert == alert.id

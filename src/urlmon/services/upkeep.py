@@ -74,7 +74,8 @@ class Upkeep:
             if lease is None:
                 return
             while True:
-                cursor = await self.compare(after_loss=await self._repair())
+                await self._repair()
+                cursor = await self.compare()
                 for _ in range(_LOOKS_BETWEEN_COMPARISONS):
                     await self._pause(_LOOK_SECONDS)
                     if not await self._working_state.is_whole():
@@ -91,7 +92,8 @@ class Upkeep:
         while not await self._working_state.is_whole():
             async with self._locks.hold(_LOCK, ttl=_TTL) as lease:
                 if lease is not None:
-                    await self.compare(after_loss=await self._repair())
+                    await self._repair()
+                    await self.compare()
                     return
             await self._pause(_WAIT_SECONDS)
 
@@ -107,12 +109,8 @@ class Upkeep:
             await self._pause(_WAIT_SECONDS)
         return await self._working_state.is_whole()
 
-    async def compare(self, *, after_loss: bool = False) -> str | None:
+    async def compare(self) -> str | None:
         """Compare the schedule with all of the directory: what is missing is added, and so on.
-
-        Args:
-            after_loss: Whether monitors that are not active may have lost the state of an open
-                alert, which they need when they are active again.
 
         Returns:
             From where `follow` goes on.
@@ -120,9 +118,9 @@ class Upkeep:
         Raises:
             UnavailableError: A store did not answer; call again later.
         """
-        return await self.follow(None, after_loss=after_loss)
+        return await self.follow(None)
 
-    async def follow(self, cursor: str | None, *, after_loss: bool = False) -> str | None:
+    async def follow(self, cursor: str | None) -> str | None:
         """Take over into the schedule what changed in the directory since a cursor.
 
         Raises:
@@ -132,21 +130,14 @@ class Upkeep:
         while True:
             page = await self._directory.changes(cursor=cursor, limit=_PAGE)
             cursor = page.next_cursor
-            await self._take_over(page.items, after_loss=after_loss)
+            await self._take_over(page.items)
             if len(page.items) < _PAGE:
                 return cursor
 
-    async def _take_over(self, changes: Sequence[MonitorChange], *, after_loss: bool) -> None:
+    async def _take_over(self, changes: Sequence[MonitorChange]) -> None:
         await self._seeding.schedule([each.monitor for each in changes if each.monitor is not None])
         idle = [each for each in changes if each.monitor is None]
         await together(self._let_go(each.tenant_id, each.monitor_id) for each in idle)
-        if after_loss:
-            owners = defaultdict[TenantId, list[MonitorId]](list)
-            for each in idle:
-                owners[each.tenant_id].append(each.monitor_id)
-            for tenant_id, monitor_ids in owners.items():
-                opened = await self._seeding.with_open_alerts(tenant_id, monitor_ids)
-                await together(self._restore_idle(tenant_id, each) for each in opened)
 
     async def _let_go(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         """Take a monitor off the schedule; how one that was removed stood is forgotten."""
@@ -156,30 +147,21 @@ class Upkeep:
         except NotFoundError:
             await self._seeding.forget(tenant_id, monitor_id)
 
-    async def _restore_idle(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
-        """Restore a monitor that has an open alert and is not active."""
-        try:
-            monitor = await self._directory.get(tenant_id, monitor_id)
-        except NotFoundError:  # removed meanwhile
-            return
-        await self._seeding.restore(tenant_id, [monitor])
-
-    async def _repair(self) -> bool:
-        """Seed all that was lost, and declare it whole; say whether something was."""
-        lost, whole = False, False
+    async def _repair(self) -> None:
+        """Seed all that was lost, and declare it whole."""
+        whole = False
         while not whole:
             repair_id = uuid4().hex
             if not await self._working_state.begin_repair(repair_id):
-                return lost
-            lost = True
+                return
             _log.info("the working state is not there, and is rebuilt from the record")
             seeded = await self._seed_all()
+            await self._restore_idle()
             whole = await self._working_state.finish_repair(repair_id)
             # A first use of a new installation is nothing to be warned of.
             level = logging.WARNING if seeded else logging.INFO
             how = "was rebuilt" if whole else "was lost again while it was rebuilt"
             _log.log(level, "the working state of %d monitors %s", seeded, how)
-        return lost
 
     async def _seed_all(self) -> int:
         """Seed every active monitor; return how many there are."""
@@ -207,6 +189,29 @@ class Upkeep:
             ),
             at_once=_TENANTS_AT_ONCE,
         )
+
+    async def _restore_idle(self) -> None:
+        """Restore what has an open alert and is not active: it needs its state when it is again."""
+        cursor: str | None = None
+        while True:
+            page = await self._directory.changes(cursor=cursor, limit=_PAGE)
+            cursor = page.next_cursor
+            owners = defaultdict[TenantId, list[MonitorId]](list)
+            for each in page.items:
+                if each.monitor is None:
+                    owners[each.tenant_id].append(each.monitor_id)
+            for tenant_id, monitor_ids in owners.items():
+                opened = await self._seeding.with_open_alerts(tenant_id, monitor_ids)
+                await together(self._restore_one(tenant_id, each) for each in opened)
+            if len(page.items) < _PAGE:
+                return
+
+    async def _restore_one(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
+        try:
+            monitor = await self._directory.get(tenant_id, monitor_id)
+        except NotFoundError:  # removed meanwhile
+            return
+        await self._seeding.restore(tenant_id, [monitor])
 
     async def _active(self) -> AsyncIterator[Sequence[Monitor]]:
         """Read the active monitors, page by page."""
