@@ -342,6 +342,65 @@ async def test_a_store_that_takes_nothing_buries_nothing() -> None:
         assert await receipt.stored() == {"memory": Tally(stored=100)}
 
 
+@pytest.mark.parametrize("rejecting", [20, 5_000])
+@pytest.mark.parametrize("size", [1, 20, 21, 200])
+async def test_a_store_that_rejects_everything_buries_nothing(size: int, rejecting: int) -> None:
+    """Where every result is rejected, at once or by halves, all wait until somebody mends it."""
+    bench = Bench()
+    bench.store.rejecting = rejecting
+    async with bench.writer.running() as writer:
+        receipt = await writer.submit(results(size))
+        for n in range(5):
+            await writer.submit(results(1, since=1_000 + n))
+            await bench.settle(40)
+        assert (bench.account.pending, bench.spool.buried) == (size + 5, [])
+        assert bench.account.problem is not None
+        bench.store.rejecting = None
+        await bench.settle(90)
+        assert await receipt.stored() == {"memory": Tally(stored=size)}
+
+
+async def test_many_that_are_rejected_together_wait() -> None:
+    """Where none of many is stored, all of these wait, whatever else is stored in between."""
+    bench = Bench()
+    batch = results(21)
+    bench.store.rejects = set(batch)
+    async with bench.writer.running() as writer:
+        await writer.submit(batch)
+        await bench.settle(60)
+        assert (bench.account.pending, bench.spool.buried) == (21, [])
+        assert "out of its range" in (bench.account.problem or "")
+        await writer.submit(results(21, since=100))
+        await bench.settle(90)
+        assert bench.stored == set(results(21, since=100))
+
+
+async def test_a_lone_rejected_result_waits_for_company() -> None:
+    """A few that are rejected, and none that is stored, are buried once others were."""
+    bench = Bench()
+    bad, *good = results(4)
+    bench.store.rejects = {bad}
+    async with bench.writer.running() as writer:
+        await writer.submit([bad])
+        await bench.settle(60)
+        assert bench.account.pending == 1
+        for each in good:
+            await writer.submit([each])
+            await bench.settle(90)
+        assert bench.account.tally == Tally(stored=3, dead=1)
+
+
+async def test_old_results_prove_nothing() -> None:
+    """A store that refuses some as too old, and fails over the others, has taken none."""
+    bench = Bench()
+    batch, old = results(10), results(1, since=-100 * 86_400_000)
+    bench.store.poison = set(batch)
+    async with bench.writer.running() as writer:
+        await writer.submit(batch + old)
+        await bench.settle(60)
+        assert (bench.account.tally.dead, bench.account.pending) == (0, 10)
+
+
 async def test_a_lone_bad_result_waits_for_company() -> None:
     """A single result that fails is buried once others were stored in between."""
     bench = Bench()
@@ -374,6 +433,25 @@ async def test_what_cannot_be_put_aside_waits() -> None:
             await writer.submit(results(1, since=100 + n))
             await bench.settle(90)
         assert await receipt.stored() == {"memory": Tally(stored=9, dead=1)}
+
+
+async def test_what_cannot_be_put_aside_is_not_sent_all_the_time() -> None:
+    """While the disk takes no dead letter the store is left alone, ever longer."""
+    bench = Bench()
+    batch = results(10)
+    bench.store.rejects = set(batch[:5])
+    async with bench.writer.running() as writer:
+        with bench.state.faults.fail("Spool.bury", "Spool.append"):
+            await writer.submit(batch[:5])
+            await bench.settle(1)
+            await writer.submit(batch[5:])
+            await bench.settle(60)
+            assert (bench.account.tally, bench.account.pending) == (Tally(stored=5), 5)
+            assert len(bench.store.batches) < 60
+        for n in range(3):
+            await writer.submit(results(1, since=100 + n))
+            await bench.settle(90)
+        assert bench.account.tally == Tally(stored=8, dead=5)
 
 
 # Where there is no room

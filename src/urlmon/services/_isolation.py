@@ -9,11 +9,13 @@ from typing import Final
 from attrs import define, field
 
 from urlmon.domain.check_results import CheckResult
-from urlmon.domain.fates import Fate
+from urlmon.domain.fates import Fate, Refusal
 from urlmon.errors import UnavailableError, UrlmonError
 
 # So many results that fail alone, and none that is stored: then it is the store.
 _ENOUGH: Final = 3
+# Likewise so many that it rejects: those may have been found in one call.
+MOST_REJECTED: Final = 20
 
 Record = Callable[[Sequence[CheckResult]], Awaitable[Sequence[Fate]]]
 
@@ -24,14 +26,34 @@ class Findings:
 
     Attributes:
         fates: Of those that the store answered for.
-        blamed: What the store says of those it fails over, each alone.  Where it took none at all,
-            these are suspects: it may be the store's own fault.
+        blamed: What the store says of those it fails over, each alone.
         interrupted: Why the search ended before all were found, if it did.
     """
 
     fates: dict[int, Fate] = field(factory=dict[int, Fate])
     blamed: dict[int, UrlmonError] = field(factory=dict[int, UrlmonError])
     interrupted: UrlmonError | None = None
+
+    @property
+    def stored(self) -> bool:
+        """Whether the store took any."""
+        return any(fate.stored for fate in self.fates.values())
+
+    @property
+    def at_fault(self) -> list[int]:
+        """The places of those that it rejected or fails over.
+
+        Where it took none at all, these are suspects: it may be the store's own fault.
+        """
+        rejected = (n for n, fate in self.fates.items() if fate.refusal is Refusal.REJECTED)
+        return [*self.blamed, *rejected]
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it is the store, so that there is no need to look on."""
+        return not self.stored and (
+            len(self.blamed) >= _ENOUGH or len(self.at_fault) > MOST_REJECTED
+        )
 
 
 async def isolate(record: Record, results: Sequence[CheckResult], error: UrlmonError) -> Findings:
@@ -49,7 +71,7 @@ async def isolate(record: Record, results: Sequence[CheckResult], error: UrlmonE
     ranges = _halves(0, len(results)) if len(results) > 1 else []
     if not ranges:
         findings.blamed[0] = error
-    while ranges and (findings.fates or len(findings.blamed) < _ENOUGH):
+    while ranges and not findings.hopeless:
         start, end = ranges.pop()
         try:
             fates = await record(results[start:end])
@@ -63,7 +85,7 @@ async def isolate(record: Record, results: Sequence[CheckResult], error: UrlmonE
                 findings.blamed[start] = exc
         else:
             findings.fates |= dict(enumerate(fates, start))
-    if not findings.fates:
+    if findings.at_fault and not findings.stored:
         findings.interrupted = findings.interrupted or error
     return findings
 

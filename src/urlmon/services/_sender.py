@@ -10,9 +10,9 @@ from typing import Final
 
 from urlmon.domain.check_results import CheckResult, Identity
 from urlmon.domain.fates import Fate, Refusal
-from urlmon.errors import UnavailableError, UrlmonError
+from urlmon.errors import StoreError, UnavailableError, UrlmonError
 from urlmon.ports import CheckResultStore
-from urlmon.services._isolation import Findings, isolate
+from urlmon.services._isolation import MOST_REJECTED, Findings, isolate
 from urlmon.services._lane_state import Flight, LaneState, flat
 from urlmon.services._parcels import Parcel
 
@@ -20,6 +20,7 @@ _IN_FLIGHT: Final = 2
 _PROBE: Final = 100
 _RETRY: Final = 1.0
 _PROOF: Final = 3
+_OPERATION: Final = "CheckResultStore.record"
 _MOST_SUSPECTS: Final = 1_000
 # Too old or too far ahead: the store does its duty.  For any other reason a person has to look.
 _REFUSED: Final = {Refusal.EXPIRED, Refusal.FUTURE}
@@ -179,12 +180,8 @@ class Sender:
             findings = Findings(interrupted=exc)
         except UrlmonError as exc:
             findings = await isolate(self._record, results, exc)
-            if not findings.fates:
-                findings.blamed = {
-                    place: error
-                    for place, error in findings.blamed.items()
-                    if self._is_proven(results[place])
-                }
+        if not findings.stored:
+            self._spare(findings, results)
         if findings.interrupted is not None:
             after: timedelta | None = getattr(findings.interrupted, "retry_after", None)
             self._failed(str(findings.interrupted), retry_after=after)
@@ -197,8 +194,19 @@ class Sender:
         fates = await self._store.record(results)
         if len(fates) != len(results):
             raise RuntimeError("a store must tell the fate of each result")
-        self._answers += 1
+        self._answers += any(fate.stored for fate in fates)
         return fates
+
+    def _spare(self, findings: Findings, results: Sequence[CheckResult]) -> None:
+        """Let those at fault wait where none is stored: many at any rate, a few until proven."""
+        places = findings.at_fault
+        if places and findings.interrupted is None:
+            detail = f"it rejects all that it is sent: {findings.fates[places[0]].reason}"
+            findings.interrupted = StoreError(self._state.name, _OPERATION, detail)
+        for place in places:
+            if len(places) > MOST_REJECTED or not self._is_proven(results[place]):
+                findings.blamed.pop(place, None)
+                findings.fates.pop(place, None)
 
     def _is_proven(self, suspect: CheckResult) -> bool:
         """Say whether a result is bad: it failed thrice, and others were stored in between."""

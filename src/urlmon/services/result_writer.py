@@ -51,7 +51,8 @@ class ResultWriter:
     halves, until those results are found that it fails over alone.  They are put aside as dead
     letters, with the reason, as are those that it rejects; the rest is stored.  Those that are too
     old for it, or too far ahead, are refused and counted.  Where the store takes none of a batch it
-    is not the results' fault: all wait, and `Account.problem` says why.
+    is not the results' fault: all wait, and `Account.problem` says why.  Of a few that wait so, one
+    is put aside when it has failed three times and others were stored in between.
 
     A result may be sent twice, after a lost reply or a crash; stores take it once.
     """
