@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fixtures.writing import results
 
+from urlmon.domain.check_results import LONGEST_MESSAGE, MAX_BATCH, CheckError, ErrorKind
 from urlmon.domain.health import HealthStatus
 from urlmon.errors import ConfigurationError, UnavailableError
 from urlmon.testing.clock import FakeClock
@@ -130,6 +131,38 @@ async def test_dead_letters_can_be_read(tmp_path: Path) -> None:
     await spool.close()
 
 
+async def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    """What a person copied or renamed is neither read, nor counted, nor written to, nor removed."""
+    strangers = [
+        "copy.spool",
+        "copy.settled",
+        f"{1:016x}-{1:016x} (copy).spool",
+        f"{1:016X}-{'AB' * 8}.spool",
+        "dead-letters-read.jsonl",
+        "dead-letters-00000009.jsonl.gz",
+        "damaged-old.bin",
+        "notes.txt",
+    ]
+    folder = tmp_path / "postgresql"
+    folder.mkdir(mode=0o700)
+    for name in strangers:
+        (folder / name).write_text(name)
+        (folder / name).chmod(0o600)
+    spool = spool_in(folder)
+    assert (await spool.open()).results == 0
+    assert spool.status().aside_bytes == 0
+    await spool.append(results(3))
+    await spool.bury(results(1), reason="for a test")
+    seen = await SpoolHealthCheck(tmp_path, ("postgresql",), FakeClock(), limit_bytes=LIMIT).check()
+    assert dict(seen.details)["postgresql"].startswith("3 results wait")
+    assert not any("disk sound" in problem for problem in seen.problems)
+    await spool.close()
+    assert (await spool.open()).results == 3
+    await spool.close()
+    assert (folder / "dead-letters-00000001.jsonl").exists()
+    assert [name for name in strangers if (folder / name).read_text() != name] == []
+
+
 async def test_a_page_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bad place of the disk costs the entries that are in it, and not the file."""
     spool = spool_in(tmp_path / "spool")
@@ -148,6 +181,18 @@ async def test_a_page_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
     assert sum(entry.damaged for entry in found) in range(1, 8)
     assert sum(not entry.damaged for entry in found) >= 22
     monkeypatch.undo()
+    await spool.close()
+
+
+async def test_the_largest_batch_fits_the_least_limit(tmp_path: Path) -> None:
+    """5,000 failures with the longest texts there can be fit the least that settings allow."""
+    error = CheckError(kind=ErrorKind.CONNECT, message="\N{GRINNING FACE}" * LONGEST_MESSAGE)
+    status = {"status_code": None, "response_time_us": None}
+    longest = results(MAX_BATCH, location="x" * 63, error=error, **status)
+    spool = spool_in(tmp_path / "spool", limit=16 << 20)
+    await spool.open()
+    assert await spool.append(longest) is not None
+    assert spool.status().size_bytes > 8 << 20
     await spool.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
@@ -15,10 +16,16 @@ from urlmon_adapters.spool._folder import Folder
 
 DEAD: Final = "dead-letters-"
 DAMAGED: Final = "damaged-"
+_NAME: Final = re.compile(rf"{DEAD}[0-9]{{8}}\.jsonl|{DAMAGED}[0-9]{{8}}\.bin")
 _FILE_BYTES: Final = 8 << 20
 _ALL_BYTES: Final = 8 * _FILE_BYTES
 
 _log = logging.getLogger("urlmon.spool")
+
+
+def is_kept(name: str) -> bool:
+    """Say whether a file has the name of what is kept aside, and not one that a person gave it."""
+    return _NAME.fullmatch(name) is not None
 
 
 class Aside:
@@ -32,7 +39,7 @@ class Aside:
 
     def open(self) -> None:
         """Look what there is."""
-        names = (name for name in self._folder.names() if name.startswith((DEAD, DAMAGED)))
+        names = filter(is_kept, self._folder.names())
         self._sizes = {name: self._folder.size(name) for name in names}
         self._shrink()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from array import array
 from contextlib import suppress
 from typing import Final
@@ -13,7 +14,13 @@ from urlmon_adapters.spool._folder import Folder
 from urlmon_adapters.spool._records import Gap, Record, Segment
 
 SEGMENT: Final = ".spool"
+_NAME: Final = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
 _log = logging.getLogger("urlmon.spool")
+
+
+def is_of_spool(name: str, ending: str) -> bool:
+    """Say whether the spool gave a file its name, and not a person, who may have left another."""
+    return name.endswith(ending) and _NAME.fullmatch(name.removesuffix(ending)) is not None
 
 
 class Part:

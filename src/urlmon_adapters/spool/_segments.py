@@ -14,7 +14,7 @@ from attrs import frozen
 from urlmon_adapters.spool import _settlements
 from urlmon_adapters.spool._aside import Aside
 from urlmon_adapters.spool._folder import File, Folder
-from urlmon_adapters.spool._part import SEGMENT, Part, recover
+from urlmon_adapters.spool._part import SEGMENT, Part, is_of_spool, recover
 from urlmon_adapters.spool._records import HEADER_SIZE, Gap, Segment, header
 
 _LARGEST_SEGMENT: Final = 64 << 20
@@ -65,7 +65,7 @@ class Segments:
         names = self._folder.names()
         self._parts, self._next = [], 1
         self.entries = self.results = self.damaged = 0
-        segments = [name for name in names if name.endswith(SEGMENT)]
+        segments = [name for name in names if is_of_spool(name, SEGMENT)]
         for name in segments:
             part, damaged = recover(self._folder, name, self._aside)
             self.damaged += damaged
@@ -75,7 +75,7 @@ class Segments:
             self.results += sum(part.counts)
         kept = {part.settlements for part in self._parts}
         for name in names:
-            if name.endswith(_settlements.ENDING) and name not in kept:
+            if is_of_spool(name, _settlements.ENDING) and name not in kept:
                 self._folder.remove(name)  # of a segment that is gone
         self._let_go(self._parts)
 

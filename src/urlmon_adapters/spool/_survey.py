@@ -9,10 +9,10 @@ from attrs import field, frozen
 
 from urlmon.errors import CorruptDataError
 from urlmon_adapters.spool import _settlements
-from urlmon_adapters.spool._aside import DAMAGED, DEAD
+from urlmon_adapters.spool._aside import DAMAGED, DEAD, is_kept
 from urlmon_adapters.spool._codec import decode
 from urlmon_adapters.spool._folder import Folder
-from urlmon_adapters.spool._part import SEGMENT, Part
+from urlmon_adapters.spool._part import SEGMENT, Part, is_of_spool
 from urlmon_adapters.spool._records import Record, Segment
 
 
@@ -46,10 +46,10 @@ def survey(folder: Folder) -> Survey:
     for name in folder.names():
         with suppress(FileNotFoundError):  # its owner is done with it
             size = folder.size(name)
-            for kind in sizes:
-                if name.startswith(kind) or name.endswith(kind):
-                    sizes[kind] += size
-            if name.endswith(SEGMENT):
+            if is_kept(name):
+                sizes[DEAD if name.startswith(DEAD) else DAMAGED] += size
+            elif is_of_spool(name, SEGMENT):
+                sizes[SEGMENT] += size
                 count, first = _waiting(folder, name, size)
                 results, oldest = results + count, oldest or first
     return Survey(
