@@ -138,10 +138,10 @@ class SpoolSettings(SettingsModel):
     )
     max_bytes: int = Field(
         default=1 << 30,
-        ge=1 << 20,
+        ge=16 << 20,  # so that the largest batch fits, which takes 11 MB
         le=1 << 44,
         validation_alias="URLMON_SPOOL_MAX_BYTES",
-        description="the most that may wait for each store, in bytes",
+        description="the most that may wait for each store, in bytes; 16 MiB or more",
     )
     when_full: Literal["block", "drop_oldest", "refuse"] = Field(
         default="block",

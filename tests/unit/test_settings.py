@@ -83,7 +83,7 @@ def test_everything_set() -> None:
             "URLMON_POSTGRES_POOL_MAX": "4",
             "URLMON_REDIS_NAMESPACE": "eu.url-monitor:",
             "URLMON_SPOOL_DIR": "/var/lib/urlmon/spool",
-            "URLMON_SPOOL_MAX_BYTES": "2097152",
+            "URLMON_SPOOL_MAX_BYTES": "33554432",
             "URLMON_SPOOL_WHEN_FULL": "drop_oldest",
             "URLMON_SPOOL_MODE": "write_through",
             "URLMON_MIGRATE": "off",
@@ -109,7 +109,7 @@ def test_everything_set() -> None:
     assert settings.redis.namespace == "eu.url-monitor:"
     assert settings.spool is not None
     assert settings.spool.directory == Path("/var/lib/urlmon/spool")
-    assert settings.spool.max_bytes == 2 << 20
+    assert settings.spool.max_bytes == 32 << 20
     assert (settings.spool.when_full, settings.spool.mode) == ("drop_oldest", "write_through")
     assert (settings.migrate, settings.retention_days) == ("off", 30)
     assert [key.reveal()[0] for key in settings.secret_keys] == ["A", "B"]
@@ -214,6 +214,17 @@ def test_refused_values(name: str, value: str, wrong: str) -> None:
     assert lines[0].startswith(name[:-3])
     assert wrong in lines[0]
     assert CANARY not in lines[0]
+
+
+def test_a_spool_holds_the_largest_batch() -> None:
+    """A limit that one batch can be larger than is refused: that batch would wait for ever."""
+    spool = {"URLMON_SPOOL_DIR": "/var/lib/urlmon/spool"}
+    (line,) = problems_of(STORES | spool | {"URLMON_SPOOL_MAX_BYTES": str((16 << 20) - 1)})
+    assert line.startswith("URLMON_SPOOL_MAX_BYTES")
+    assert "greater than or equal to 16777216" in line
+    least = Settings.load(STORES | spool | {"URLMON_SPOOL_MAX_BYTES": str(16 << 20)})
+    assert least.spool is not None
+    assert least.spool.max_bytes == 16 << 20
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ class FileSpool(Spool):
         Args:
             folder: Where the files are; made by `open` where it is not there.
             clock: Dates what is buried.
-            limit_bytes: The most room that waiting results may take.
+            limit_bytes: The most room that waiting results may take.  With less than 16 MiB there
+                are batches that never fit.
         """
         self._folder = DiskFolder(folder) if isinstance(folder, Path) else folder
         self._where = str(folder) if isinstance(folder, Path) else "the folder"
