@@ -30,7 +30,9 @@ from urlmon_adapters.redis._replies import items, number, text
 
 # Answers of a server that did nothing: it is not the master, or not yet.
 _WAITS: Final = frozenset({"READONLY", "LOADING", "MASTERDOWN"})
+# How long all Sentinels have to answer, and by how much later than one the next is asked.
 _LOOK_SECONDS: Final = 1.0
+_APART_SECONDS: Final = 0.1
 # How old the knowledge of the master is when it is renewed: beside a call, and before one.
 _OLD_SECONDS: Final = 1.0
 _TOO_OLD_SECONDS: Final = 2.0
@@ -109,11 +111,11 @@ class SentinelMaster(Topology):
 
     async def _look(self) -> Node:
         """Return the master, after asking who it is where that may have changed."""
-        age = self._age()
+        age, asked_at = self._age(), self._asked_at
         if self._master is None or self._doubtful or age > _TOO_OLD_SECONDS:
             async with self._looking:
                 # Where another task was first, that is good enough.
-                if self._master is None or self._doubtful or self._age() >= age:
+                if self._master is None or self._doubtful or self._asked_at == asked_at:
                     return await self._learn()
         elif age > _OLD_SECONDS and (self._watch is None or self._watch.done()):
             self._watch = asyncio.create_task(self._look_again())
@@ -137,7 +139,9 @@ class SentinelMaster(Topology):
         except ConnectionError:
             if former is None:
                 raise
-            return former  # it may well be up where no Sentinel is
+            # It may well be up where no Sentinel is; who fails there doubts it again.
+            self._doubtful = False
+            return former
         finally:
             self._asked_at = asyncio.get_running_loop().time()
         self._doubtful = False
@@ -153,24 +157,35 @@ class SentinelMaster(Topology):
         # Another one each time: what the last one said was not of much use.
         self._sentinels.append(self._sentinels.pop(0))
         trouble: RedisError = ConnectionError("no Sentinel answers")
-        for sentinel in tuple(self._sentinels):
-            question = Command(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name))
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await sentinel.exchange([question])
-            except TimeoutError:
-                continue
-            except RedisError as exc:
-                trouble = exc
-                continue
-            if isinstance(question.answer, RedisError):
-                trouble = question.answer
-            elif question.answer is None:
-                trouble = ResponseError("no such master", status_code=NO_MASTER)
-            else:
-                host, port = items(question.answer)
-                return text(host), number(port)
+        asked = [
+            asyncio.create_task(self._ask_one(each, after=place * _APART_SECONDS))
+            for place, each in enumerate(self._sentinels)
+        ]
+        try:
+            for said in asyncio.as_completed(asked, timeout=_LOOK_SECONDS):
+                try:
+                    return await said
+                except RedisError as exc:
+                    trouble = exc
+        except TimeoutError:
+            pass
+        finally:
+            for each in asked:
+                each.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
         raise trouble
+
+    async def _ask_one(self, sentinel: Node, *, after: float) -> Address:
+        """Return where a Sentinel says the master is; ask it only after so many seconds."""
+        await asyncio.sleep(after)
+        question = Command(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name))
+        await sentinel.exchange([question])
+        if isinstance(question.answer, RedisError):
+            raise question.answer
+        if question.answer is None:
+            raise ResponseError("no such master", status_code=NO_MASTER)
+        host, port = items(question.answer)
+        return text(host), number(port)
 
 
 async def _greet(connection: AbstractConnection) -> None:

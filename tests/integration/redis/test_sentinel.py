@@ -161,6 +161,22 @@ async def test_no_sentinel(client: RedisClient, servers: RedisSentinelServers) -
     await other.aclose()
 
 
+async def test_silent_sentinels(servers: RedisSentinelServers) -> None:
+    """Sentinels that take questions and never answer delay calls by a moment, but end none."""
+    client = a_client(servers.url, timeout_seconds=2.5)
+    locks = in_redis(client).locks
+    assert await locks.acquire("job", ttl=TTL) is not None
+    for each in servers.sentinels:
+        each.pause()
+    call = asyncio.create_task(locks.acquire("job", ttl=TTL))
+    await asyncio.sleep(0)
+    call.cancel()  # so the master is doubted, although it is well
+    await asyncio.wait([call])
+    for _ in range(2):
+        await asyncio.gather(*(locks.acquire("job", ttl=TTL) for _ in range(10)))
+    await client.aclose()
+
+
 async def test_one_sentinel_is_enough(servers: RedisSentinelServers) -> None:
     """Sentinels that are away are passed over."""
     for each in servers.sentinels[:2]:
