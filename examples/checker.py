@@ -65,6 +65,9 @@ class Checker:
         helpers = [asyncio.create_task(self._recorder.run()), asyncio.create_task(self._renew())]
         try:
             while True:
+                for helper in helpers:
+                    if helper.done():
+                        helper.result()  # raises its error: no check is completed without it
                 claimed = await self._claim(MAX_CHECKS - len(self._checks))
                 for each in claimed:
                     self._checks[each] = check = asyncio.create_task(self._check(each))
