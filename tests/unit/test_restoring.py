@@ -85,6 +85,21 @@ def test_an_end_that_was_missed() -> None:
     assert kinds([decision]) == "R"
 
 
+def test_a_location_that_nobody_checks() -> None:
+    """What has no outcome while others do keeps no alert open, where those others suffice."""
+    outcomes = [outcome(n, success=True, location="us") for n in (1, 2)]
+    state = restored(POLICY, ALERT, outcomes[:1])
+    assert [(each.location, each.failing) for each in state.locations] == [("us", True)]
+    assert told(state, 2) is None
+    assert told(restored(POLICY, ALERT, outcomes), 2) == ("resolved", 0)
+    both = restored(evolve(POLICY, quorum=2), ALERT, outcomes[:1])
+    assert [(each.location, each.failing) for each in both.locations] == [
+        ("eu", True),
+        ("us", True),
+    ]
+    assert told(both, 2) is None
+
+
 def test_a_beginning_that_was_missed() -> None:
     """A monitor that is down by its outcomes, without an alert, triggers with the next."""
     failures = [outcome(n, success=False) for n in (1, 2)]

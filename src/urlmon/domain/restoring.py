@@ -19,20 +19,25 @@ def restored(
     """Return the state of a monitor after it was lost, for `AlertStateCache.seed`.
 
     An open alert stays open, whatever the outcomes say: if the monitor is up by them, its end is
-    owed (`AlertState.owed`) and is told by the next claim of the outbox.  Every location counts as
-    failing since the alert was opened, until outcomes tell otherwise.  Reminders go on with the
-    number after the notifications that were counted, at their own instants.
+    owed (`AlertState.owed`) and is told by the next claim of the outbox.  Every location
+    with an outcome counts as failing since the alert was opened, until outcomes tell otherwise;
+    where those are too few to make the monitor down, every location of the policy does.  So one
+    that nobody checks does not keep the alert open.  Reminders go on with the number after the
+    notifications that were counted, at their own instants.
 
     Args:
         policy: The monitor's policy, with its locations: `AlertPolicy.of`.
         alert: Its open alert; None if it has none.
         outcomes: What is known of its checks, in any order: the newest of each location will do,
-            more of them make streaks longer.  Those of before the alert was opened are left out.
+            more of them make streaks longer.  Those of before the alert was opened only tell that
+            their location is checked.
     """
     known = sorted(outcomes, key=lambda each: (each.scheduled_at, each.location))
     state = evolve(UNKNOWN, policy=policy)
     if alert is not None:
-        locations = policy.locations or {each.location for each in known}
+        locations = {each.location for each in known if policy.counts(each.location)}
+        if len(locations) < policy.needed:
+            locations.update(policy.locations or ())
         state = _of_alert(alert, policy, sorted(locations))
     for outcome in known:
         place = state.location(outcome.location)
