@@ -52,7 +52,7 @@ class Both:
     async def roll_up(self) -> None:
         """Do the upkeep of both."""
         await postgres.RollupKeeper(self.database).upkeep(KEPT)
-        await influx.RollupKeeper(self.bucket, CLOCK, retention=KEPT).run()
+        await influx.InfluxRollupKeeper(self.bucket, CLOCK, retention=KEPT).run()
 
 
 def results_of(
