@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.result_strategies import MICROSECOND, results
 
-from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind
+from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind, Key, key_of
 from urlmon.domain.fates import (
     ALREADY_THERE,
     CLOCK_TOLERANCE,
@@ -81,8 +81,12 @@ def test_the_strongest_of_each_identity(given_results: list[CheckResult]) -> Non
 @given(st.lists(results([TENANT], MONITORS, due | due.map(lambda at: at - timedelta(days=99)))))
 def test_each_identity_is_new_once(given_results: list[CheckResult]) -> None:
     """Of those that are stored the first has what the store said, the others were there by then."""
-    fates, kept = judge_batch(given_results, now=NOON, retention=RETENTION)
-    final = settle(given_results, fates, {each.identity: NEW for each in kept})
+    kept: dict[Key, CheckResult] = {}
+    fates = [*judge_batch(given_results, kept, now=NOON, retention=RETENTION)]
+    final = [*settle(given_results, fates, dict.fromkeys(kept, NEW))]
+    young = [each for each in given_results if each.scheduled_at >= NOON - RETENTION]
+    assert tuple(kept.values()) == strongest(young)
+    assert list(kept) == [key_of(each) for each in kept.values()]
     firsts = {each.identity: number for number, each in reversed([*enumerate(given_results)])}
     for number, (result, fate) in enumerate(zip(given_results, final, strict=True)):
         if result.scheduled_at < NOON - RETENTION:
@@ -96,10 +100,10 @@ def test_what_the_store_would_not_take_is_told_each_time() -> None:
     good, bad = a_result(TENANT, MONITORS[0]), a_result(TENANT, MONITORS[1])
     late = a_result(TENANT, MONITORS[0], scheduled_at=NOON - timedelta(days=99))
     batch = (bad, good, late, bad, good)
-    fates, _ = judge_batch(batch, now=NOON, retention=RETENTION)
+    fates = [*judge_batch(batch, {}, now=NOON, retention=RETENTION)]
     no = rejected("field type conflict")
-    final = settle(batch, fates, {bad.identity: no})
-    assert final == (no, STORED, EXPIRED, no, ALREADY_THERE)
+    final = [*settle(batch, fates, {key_of(bad): no})]
+    assert final == [no, STORED, EXPIRED, no, ALREADY_THERE]
     assert [each.stored for each in final] == [False, True, False, False, True]
     assert no == Fate(refusal=Refusal.REJECTED, reason="field type conflict")
 

@@ -7,14 +7,14 @@ mixture of both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from attrs import field, frozen
 
 from urlmon.domain._validators import kind_of, optional, text
-from urlmon.domain.check_results import CheckResult, Identity
+from urlmon.domain.check_results import CheckResult, Identity, Key, key_of
 from urlmon.errors import InvalidValueError
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -103,21 +103,30 @@ def strongest(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
 
 
 def judge_batch(
-    batch: Sequence[CheckResult], *, now: datetime, retention: timedelta
-) -> tuple[tuple[Fate, ...], tuple[CheckResult, ...]]:
-    """Return the fate of each result of a batch by its time, and what there is to store.
+    batch: Iterable[CheckResult],
+    kept: dict[Key, CheckResult],
+    *,
+    now: datetime,
+    retention: timedelta,
+) -> Iterator[Fate]:
+    """Yield the fate of each result of a batch by its time, and put into `kept` what to store.
 
-    What the store then made of that goes into the fates by `settle`.
+    That is the strongest of each identity.  What the store then made of it goes into the fates by
+    `settle`.
     """
-    fates = tuple(fate_at(each.scheduled_at, now=now, retention=retention) for each in batch)
-    kept = strongest(each for each, fate in zip(batch, fates, strict=True) if fate.stored)
-    return fates, kept
+    for result in batch:
+        fate = fate_at(result.scheduled_at, now=now, retention=retention)
+        if fate.stored:
+            key = key_of(result)
+            if outranks(result, kept.setdefault(key, result)):
+                kept[key] = result
+        yield fate
 
 
 def settle(
-    batch: Sequence[CheckResult], fates: Sequence[Fate], found: Mapping[Identity, Fate]
-) -> tuple[Fate, ...]:
-    """Return the final fate of each result of a batch.
+    batch: Iterable[CheckResult], fates: Iterable[Fate], found: Mapping[Key, Fate]
+) -> Iterator[Fate]:
+    """Yield the final fate of each result of a batch.
 
     Args:
         batch: The batch.
@@ -127,14 +136,12 @@ def settle(
     Of several results of one identity the first has the fate of the identity, and the others were
     already there by then, unless it was rejected.
     """
-    seen: set[Identity] = set()
-    final: list[Fate] = []
+    known = dict(found)
     for result, judged in zip(batch, fates, strict=True):
         fate = judged
         if judged.stored:
-            fate = found.get(result.identity, STORED)
-            if fate.stored and result.identity in seen:
-                fate = ALREADY_THERE
-            seen.add(result.identity)
-        final.append(fate)
-    return tuple(final)
+            key = key_of(result)
+            fate = known.get(key, STORED)
+            if fate.stored:
+                known[key] = ALREADY_THERE  # the next of this identity finds the first
+        yield fate

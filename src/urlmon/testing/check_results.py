@@ -9,7 +9,7 @@ from itertools import chain
 
 from urlmon.domain.check_results import (
     CheckResult,
-    Identity,
+    Key,
     check_batch,
     check_location,
     history_key,
@@ -37,15 +37,16 @@ class InMemoryCheckResultStore(CheckResultStore):
         batch = check_batch(results)
         async with self._state.faults.call("CheckResultStore.record"):
             state = self._state
-            fates, kept = judge_batch(batch, now=state.clock.now(), retention=state.retention)
+            now, kept = state.clock.now(), dict[Key, CheckResult]()
+            fates = [*judge_batch(batch, kept, now=now, retention=state.retention)]
             rows = state.results
-            found: dict[Identity, Fate] = {}
-            for result in kept:
-                key = result.identity
-                found[key] = ALREADY_THERE if key in rows else NEW
-                if key not in rows or outranks(result, rows[key]):
-                    rows[key] = result
-            return settle(batch, fates, found)
+            found: dict[Key, Fate] = {}
+            for key, result in kept.items():
+                identity = result.identity
+                found[key] = ALREADY_THERE if identity in rows else NEW
+                if identity not in rows or outranks(result, rows[identity]):
+                    rows[identity] = result
+            return tuple(settle(batch, fates, found))
 
     async def latest(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]

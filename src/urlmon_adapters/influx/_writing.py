@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from urlmon.domain.check_results import CheckResult, Identity
+from urlmon.domain.check_results import CheckResult, Key, key_of
 from urlmon.domain.fates import Fate, rejected
 from urlmon.errors import UnavailableError
 from urlmon_adapters.influx._client import Influx
@@ -47,14 +47,14 @@ _MOST_REJECTED: Final = 20
 
 async def write_results(
     influx: Influx, operation: str, results: Sequence[CheckResult]
-) -> dict[Identity, Fate]:
+) -> dict[Key, Fate]:
     """Write results, each identity once; return the fate of those that the server rejected.
 
     Raises:
         UnavailableError: The server did not take all of them, and may later.
         StoreError: It would not take them later either, for another reason than what they hold.
     """
-    fates: dict[Identity, Fate] = {}
+    fates: dict[Key, Fate] = {}
     stored = False
     parts = [results]
     try:
@@ -69,7 +69,7 @@ async def write_results(
             elif answer.status == _TOO_LONG or len(fates) == _MOST_REJECTED:
                 raise refused(answer.status, operation, writing=True) from Said(answer)
             else:
-                fates[part[0].identity] = rejected(_reason(answer))
+                fates[key_of(part[0])] = rejected(_reason(answer))
         if fates and not stored:
             await influx.write(operation, [])
     except UnavailableError as exc:

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from urlmon.domain.check_results import (
     CheckResult,
-    Identity,
+    Key,
     check_batch,
     check_location,
     history_key,
@@ -29,9 +29,10 @@ from urlmon.domain.pages import Page, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.errors import UnavailableError
 from urlmon.ports import CheckResultStore, Clock
+from urlmon.services.gently import gently
 from urlmon_adapters.influx._client import Influx, Rows
 from urlmon_adapters.influx._lines import microseconds
-from urlmon_adapters.influx._marks import forgotten_line, late_lines
+from urlmon_adapters.influx._marks import forgotten_line, late_hours, late_lines
 from urlmon_adapters.influx._queries import END_US, FIELDS, TAGS, Select, batches, check_scope
 from urlmon_adapters.influx._rows import decode
 from urlmon_adapters.influx._spans import LONGEST_WRITE
@@ -70,22 +71,28 @@ class InfluxCheckResultStore(CheckResultStore):
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
         now = self._clock.now()
-        fates, kept = judge_batch(batch, now=now, retention=self._retention)
-        late = late_lines(kept, microseconds(now))
-        if late:  # first, so that no rollup is believed that lacks what is written then
-            await self._influx.write(_RECORD, late)
+        judged = dict[Key, CheckResult]()
+        fates = await gently(judge_batch(batch, judged, now=now, retention=self._retention))
+        kept = list(judged.values())
+        # First, so that no rollup is believed that lacks what is written then.
+        await self._mark_late(kept, now)
         found = await self._write(kept, now) if kept else {}
-        return settle(batch, fates, found)
+        return tuple(await gently(settle(batch, fates, found)))
 
-    async def _write(self, kept: Sequence[CheckResult], began: datetime) -> Mapping[Identity, Fate]:
+    async def _mark_late(self, kept: Sequence[CheckResult], now: datetime) -> None:
+        hours = set(await gently(late_hours(kept, now)))
+        if hours:
+            await self._influx.write(_RECORD, late_lines(hours, now))
+
+    async def _write(self, kept: Sequence[CheckResult], began: datetime) -> Mapping[Key, Fate]:
         """Write results, and mark them as late if by now they may have come after a rollup."""
         try:
             return await write_results(self._influx, _RECORD, kept)
         finally:  # also if it failed: perhaps a part is stored, or all
             now = self._clock.now()
-            if now - began > LONGEST_WRITE and (late := late_lines(kept, microseconds(now))):
+            if now - began > LONGEST_WRITE:
                 try:
-                    await self._influx.write(_RECORD, late)
+                    await self._mark_late(kept, now)
                 except UnavailableError as exc:  # whoever repeats the call marks them again
                     exc.maybe_applied = True
                     raise

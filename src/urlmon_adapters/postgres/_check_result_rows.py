@@ -12,9 +12,6 @@ from urlmon_adapters.postgres._rows import reading
 
 T = TypeVar("T")
 
-# How many rows are made ready before the event loop serves others: well under a millisecond.
-SLICE: Final = 250
-
 # Instants leave the server as UTC.  In the session's zone, the last hours of 9999 can be in 10000,
 # which Python does not have, and psycopg reads instants with a zone in one date style only.
 SELECT_RESULTS: Final = """
@@ -24,19 +21,6 @@ SELECT
     response_time_us, dns_us, connect_us, tls_us, ttfb_us, transfer_us,
     tls_expires_at AT TIME ZONE 'UTC' AS tls_expires_at, size_bytes
 """
-
-Key = tuple[datetime, int, int, str]
-"""The identity of a result, in the order of the primary key; with numbers, as UUIDs are slow."""
-
-
-def key_of(result: CheckResult) -> Key:
-    """Return the identity of a result."""
-    return (
-        result.scheduled_at,
-        result.tenant_id.int,
-        result.monitor_id.int,
-        result.location,
-    )
 
 
 def phases_of(result: CheckResult) -> tuple[int | None, ...]:

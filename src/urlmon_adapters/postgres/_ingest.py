@@ -18,10 +18,11 @@ import psycopg
 from psycopg import errors as sql
 from psycopg.copy import AsyncLibpqWriter
 
-from urlmon.domain.check_results import CheckResult
+from urlmon.domain.check_results import CheckResult, Key, key_of
 from urlmon.domain.fates import ALREADY_THERE, NEW, Fate, rejected
 from urlmon.errors import StoreError
-from urlmon_adapters.postgres._check_result_rows import SLICE, Key, chunks, key_of, values_of
+from urlmon.services.gently import SLICE
+from urlmon_adapters.postgres._check_result_rows import chunks, values_of
 from urlmon_adapters.postgres._connection import GRACE_SECONDS
 from urlmon_adapters.postgres._database import AS_INGEST, AS_SERVICE, Connection, Database
 from urlmon_adapters.postgres._errors import lacks_partition, violated

@@ -9,10 +9,11 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import Final
 
-from urlmon.domain.check_results import CheckResult
+from urlmon.domain.check_results import CheckResult, key_of
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.sketches import Sketch
-from urlmon_adapters.postgres._check_result_rows import SLICE, chunks, key_of
+from urlmon.services.gently import SLICE
+from urlmon_adapters.postgres._check_result_rows import chunks
 from urlmon_adapters.postgres._database import Connection
 from urlmon_adapters.postgres._sketch_bytes import pack
 from urlmon_adapters.postgres._spans import DAY_HOURS, EARLIEST, HOUR, WEEK_HOURS, read_spans

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from urlmon.domain.check_results import (
     CheckResult,
+    Key,
     check_batch,
     check_location,
     history_page,
     history_position,
 )
-from urlmon.domain.fates import ALREADY_THERE, Fate, fate_at, outranks
+from urlmon.domain.fates import Fate, judge_batch, settle
 from urlmon.domain.ids import MonitorId, TenantId, require_tenant
 from urlmon.domain.pages import Page, check_many, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultStore, Clock
-from urlmon_adapters.postgres._check_result_rows import (
-    SELECT_RESULTS,
-    SLICE,
-    Key,
-    key_of,
-    result_from,
-)
+from urlmon.services.gently import gently
+from urlmon_adapters.postgres._check_result_rows import SELECT_RESULTS, result_from
 from urlmon_adapters.postgres._database import Database
 from urlmon_adapters.postgres._ingest import Ingest
 from urlmon_adapters.postgres._repeats import repeatable
@@ -110,38 +105,13 @@ class PostgresCheckResultStore(CheckResultStore):
 
     async def record(self, results: Sequence[CheckResult]) -> tuple[Fate, ...]:
         batch = check_batch(results)
-        fates, kept = await self._judged(batch)
+        now, kept = self._clock.now(), dict[Key, CheckResult]()
+        fates = await gently(judge_batch(batch, kept, now=now, retention=self._retention))
         ordered = sorted(kept)
         ingest = Ingest(self._database, "CheckResultStore.record")
         stored = await ingest.store([kept[key] for key in ordered]) if kept else []
         found = dict(zip(ordered, stored, strict=True))
-        for place, result in enumerate(batch):
-            if place % SLICE == 0:
-                await asyncio.sleep(0)
-            if fates[place].stored:
-                key = key_of(result)
-                fates[place] = found[key]
-                if found[key].stored:
-                    found[key] = ALREADY_THERE  # the next of this identity finds the first
-        return tuple(fates)
-
-    async def _judged(
-        self, batch: Sequence[CheckResult]
-    ) -> tuple[list[Fate], dict[Key, CheckResult]]:
-        """Return what `judge_batch` does, by keys, while the event loop serves others too."""
-        now, retention = self._clock.now(), self._retention
-        fates: list[Fate] = []
-        kept: dict[Key, CheckResult] = {}
-        for place, result in enumerate(batch):
-            if place % SLICE == 0:
-                await asyncio.sleep(0)
-            fate = fate_at(result.scheduled_at, now=now, retention=retention)
-            fates.append(fate)
-            if fate.stored:
-                key = key_of(result)
-                if outranks(result, kept.setdefault(key, result)):
-                    kept[key] = result
-        return fates, kept
+        return tuple(await gently(settle(batch, fates, found)))
 
     async def latest(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import evolve
 from tests.fixtures.influx import make_bucket, opened, stores
+from tests.fixtures.waiting import longest_turn
 from tests.integration.influx._calls import MONITOR, TENANT, now_due, recent
 from tests.integration.influx._strict import strict
 
+from urlmon.domain.check_results import MAX_BATCH
 from urlmon.domain.fates import STORED, Fate, Refusal
+from urlmon.domain.ids import MonitorId
 from urlmon.errors import StoreError, UnavailableError
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import FakeClock
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from urlmon.domain.check_results import CheckResult
+    from urlmon.testing.contracts.stores import ResultStores
     from urlmon_adapters.influx import Influx
 
 TOKEN = "canary-7be0f1c2d3a4958d"
@@ -191,3 +195,15 @@ async def test_a_line_that_the_server_cannot_read(influx: Influx) -> None:
     assert all(fates[place].reason.startswith("status 400: ") for place in (7, 300))
     page = await recording.results.history(TENANT, [MONITOR], period=recent(recording), limit=1_000)
     assert page.items == tuple(each for each, fate in zip(batch, fates, strict=True) if fate.stored)
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=20)])
+async def test_a_batch_lets_others_in(influx_recording: ResultStores, age: timedelta) -> None:
+    """Whoever else wants the event loop gets it soon, in a full batch, also of late results."""
+    now = influx_recording.clock.now()
+    batch = [
+        a_result(TENANT, MonitorId.new(), scheduled_at=now - age - place * SECOND)
+        for place in range(MAX_BATCH)
+    ]
+    await influx_recording.results.record(batch[:1])  # to connect
+    assert await longest_turn(influx_recording.results.record(batch)) < 0.008

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,7 @@ from tests.fixtures.cancelling import cancelled_at
 from tests.fixtures.pgbouncer import pgbouncer
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.recording import in_postgres
-from tests.fixtures.waiting import until
+from tests.fixtures.waiting import longest_turn, until
 
 from urlmon.domain.check_results import MAX_BATCH, CheckError, CheckResult, ErrorKind
 from urlmon.domain.fates import ALREADY_THERE, NEW, Fate, Refusal
@@ -152,24 +151,9 @@ async def test_through_a_transaction_pooler(
 
 async def test_a_batch_lets_others_in(postgres_recording: ResultStores) -> None:
     """Whoever else wants the event loop gets it soon, by the processor's time, in a full batch."""
-    longest = last = 0.0
-    over = False
-
-    async def watch() -> None:
-        nonlocal longest, last
-        last = time.thread_time()
-        while not over:
-            await asyncio.sleep(0)
-            longest, last = max(longest, time.thread_time() - last), time.thread_time()
-
     given = results(MAX_BATCH, until_at=postgres_recording.clock.now())
     for batch in (given, given, [evolve(each, error=BOOM) for each in given]):
-        over = False
-        watching = asyncio.create_task(watch())
-        await postgres_recording.results.record(batch)
-        over = True
-        await watching
-    assert longest < 0.008
+        assert await longest_turn(postgres_recording.results.record(batch)) < 0.008
 
 
 @pytest.mark.parametrize("lost", [b"check_results", b"COMMIT"])
