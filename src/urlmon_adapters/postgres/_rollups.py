@@ -18,8 +18,9 @@ from urlmon_adapters.postgres._database import Connection
 from urlmon_adapters.postgres._sketch_bytes import pack
 from urlmon_adapters.postgres._spans import DAY_HOURS, EARLIEST, HOUR, WEEK_HOURS, read_spans
 
-# Whoever opens days for reading waits until all who do not know of it yet are through.
-_ENTER: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('urlmon.rollups', 0))"
+# Whoever opens days for reading waits until all who do not know of it yet are through.  To be taken
+# before anything that marks days and weeks as stale.
+ENTER: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('urlmon.rollups', 0))"
 _ADD: Final = """
 INSERT INTO check_rollups AS kept (
     tenant_id, hours, monitor_id, start_at, location, checks, failures, times, total_us, min_us,
@@ -121,7 +122,7 @@ async def count(
         new: Results that were not there before.
         replaced: Failures that may have taken the place of a success: their hours are made anew.
     """
-    await connection.execute(_ENTER)
+    await connection.execute(ENTER)
     anew, groups = await _grouped(replaced), await _grouped(new)
     owners = {hour: _owner(members[0]) for hour, members in (*anew.items(), *groups.items())}
     hours = sorted(owners)

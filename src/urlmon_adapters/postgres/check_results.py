@@ -24,6 +24,7 @@ from urlmon_adapters.postgres._check_result_rows import SELECT_RESULTS, result_f
 from urlmon_adapters.postgres._database import Database
 from urlmon_adapters.postgres._ingest import Ingest
 from urlmon_adapters.postgres._repeats import repeatable
+from urlmon_adapters.postgres._rollups import ENTER
 from urlmon_adapters.postgres._rows import fetch_all
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -174,6 +175,6 @@ class PostgresCheckResultStore(CheckResultStore):
                 found, until = step["found"], step["until"]
                 if found:
                     here = {**values, **step, "since": since}
-                    for statement in (_FORGET, *_FORGET_SUMS):
+                    for statement in (_FORGET, ENTER, *_FORGET_SUMS):
                         await connection.execute(statement, here)
             since = until

@@ -13,6 +13,7 @@ from attrs import evolve
 from urlmon.domain.periods import Period
 from urlmon.services.repeating import repeating
 from urlmon_adapters.postgres._database import Connection, Database
+from urlmon_adapters.postgres._rollups import ENTER
 from urlmon_adapters.postgres._rows import fetch_one
 from urlmon_adapters.postgres._spans import (
     DAY_HOURS,
@@ -99,6 +100,7 @@ class RollupKeeper:
         start = period.since.replace(minute=0, second=0, microsecond=0)
         while start < period.until:
             async with self._database.everyone(operation) as connection:
+                await connection.execute(ENTER)
                 await connection.execute(_REBUILD, {"at": start})
                 await connection.execute(_MARK, {"at": start})
             start += HOUR

@@ -13,6 +13,7 @@ from attrs import evolve
 from tests.fixtures.cancelling import cancelled_at
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.recording import RETENTION, in_postgres
+from tests.fixtures.waiting import until
 
 from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind, Phases
 from urlmon.domain.ids import MonitorId, TenantId
@@ -247,6 +248,32 @@ async def test_cancelling_anywhere_counts_all_or_nothing(
             assert wrong(postgres_url) == (0, 0)
             number += 1
     assert number > 20
+
+
+@pytest.mark.parametrize("repairing", [False, True])
+async def test_what_marks_sums_waits_while_days_are_closed(
+    postgres_recording: ResultStores,
+    postgres_service_pool: Pool,
+    postgres_url: str,
+    *,
+    repairing: bool,
+) -> None:
+    """Removal and repair, as recorders do, let the upkeep close a day first, and mark it then."""
+    results, now = postgres_recording.results, postgres_recording.clock.now()
+    await results.record([a_result(TENANTS[0], MONITORS[0], scheduled_at=now)])
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended('urlmon.rollups', 0))")
+        keeper = RollupKeeper(Database(postgres_service_pool))
+        call = asyncio.ensure_future(
+            keeper.rebuild(Period(since=now, until=now + MINUTE))
+            if repairing
+            else results.forget_monitor(TENANTS[0], MONITORS[0])
+        )
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        await until(lambda: call.done() or run(postgres_url, waiting))
+        assert not call.done()
+        other.rollback()
+        await call
 
 
 async def test_forgetting_takes_the_sums_along(
