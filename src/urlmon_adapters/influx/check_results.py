@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Final
 
 from attrs import frozen
@@ -31,6 +32,7 @@ from urlmon.errors import UnavailableError
 from urlmon.ports import CheckResultStore, Clock
 from urlmon.services.gently import gently
 from urlmon_adapters.influx._client import Influx, Rows
+from urlmon_adapters.influx._http import GOOD
 from urlmon_adapters.influx._lines import microseconds
 from urlmon_adapters.influx._marks import forgotten_line, late_hours, late_lines
 from urlmon_adapters.influx._queries import END_US, FIELDS, TAGS, Select, batches, check_scope
@@ -42,6 +44,8 @@ _RECORD: Final = "CheckResultStore.record"
 _LATEST: Final = "CheckResultStore.latest"
 _HISTORY: Final = "CheckResultStore.history"
 _FORGET: Final = "CheckResultStore.forget_monitor"
+# A server that does not keep an hour as long as we do drops its mark, as it does its results.
+_MEANT_FOR_MARKS: Final = {*GOOD, HTTPStatus.UNPROCESSABLE_ENTITY}
 _NEWEST_OF_EACH: Final = f"GROUP BY {TAGS} ORDER BY time DESC LIMIT 1"
 _NEWEST: Final = "ORDER BY time DESC"
 # How far `latest` looks back at first, and then for the monitors that it has not found: the server
@@ -82,7 +86,7 @@ class InfluxCheckResultStore(CheckResultStore):
     async def _mark_late(self, kept: Sequence[CheckResult], now: datetime) -> None:
         hours = set(await gently(late_hours(kept, now)))
         if hours:
-            await self._influx.write(_RECORD, late_lines(hours, now))
+            await self._influx.write(_RECORD, late_lines(hours, now), accepts=_MEANT_FOR_MARKS)
 
     async def _write(self, kept: Sequence[CheckResult], began: datetime) -> Mapping[Key, Fate]:
         """Write results, and mark them as late if by now they may have come after a rollup."""
