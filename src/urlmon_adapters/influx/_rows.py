@@ -90,7 +90,7 @@ def decode(
             are not what was asked for.
     """
     cells: dict[str, Sequence[Any]] = {
-        name: [value] * len(rows.values) for name, value in rows.tags.items()
+        name: [value] * len(rows.values) for name, value in dict(rows.tags).items()
     }
     cells |= zip(rows.columns, zip(*rows.values, strict=True), strict=True)
     pairs = list(zip(cells["tenant_id"], cells["monitor_id"], strict=True))
