@@ -130,8 +130,10 @@ def test_takes_another_port_when_beaten_to_it(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         free_port = _process._free_port
-        ports = iter([port, free_port()])
-        monkeypatch.setattr(_process, "_free_port", lambda: next(ports))
+        found = iter([port])
+        monkeypatch.setattr(
+            _process, "_free_port", lambda ports: next(found, None) or free_port(ports)
+        )
         with make_server(tmp_path / "server") as server:
             assert server.port != port
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from urlmon_adapters.servers import ServerError, running_servers
-from urlmon_adapters.servers import redis as redis_module
+from urlmon_adapters.servers import ServerError, _redis_programs, running_servers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +21,7 @@ def test_lists_what_runs_and_what_is_missing(
     """A missing server is no error: it is listed with its reason, the others run."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(redis_module, "find_spec", lambda _: None)
+    monkeypatch.setattr(_redis_programs, "find_spec", lambda _: None)
     with running_servers(tmp_path / "data", durable=False, environ={}) as servers:
         assert set(servers.running) == {"PostgreSQL"}
         assert set(servers.missing) == {"InfluxDB", "Redis"}
