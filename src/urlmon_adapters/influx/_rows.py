@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-
-from attrs import fields
+from typing import Any, Final, TypeVar
 
 from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind, Phases
 from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.unchecked import unchecked
 from urlmon_adapters.influx._client import Rows
 from urlmon_adapters.influx._lines import NO_INSTANT, NO_NUMBER, NO_TEXT, instant
 
+T = TypeVar("T")
+
 _OUTCOMES: Final = {"true": True, "false": False}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _PHASES: Final = ("dns_us", "connect_us", "tls_us", "ttfb_us", "transfer_us")
 _NUMBERS: Final = {
     "time": None,
@@ -25,13 +27,7 @@ _NUMBERS: Final = {
     "tls_expires_at_us": NO_INSTANT,
     "size_bytes": NO_NUMBER,
 }
-"""The columns of numbers, in their order in a result, with what stands for None in each."""
-_NO_PHASES: Final = Phases()
-_NO_PHASE: Final = [None] * len(_PHASES)
-# What puts a value into each field without looking at it, in the order of the fields.
-_PUT: Final = [getattr(CheckResult, each.name).__set__ for each in fields(CheckResult)]
-_PUT_PHASE: Final = [getattr(Phases, each.name).__set__ for each in fields(Phases)]
-
+"""The columns of numbers, with what stands for None in each."""
 
 Owner = tuple[TenantId, MonitorId]
 """A monitor, and whose it is."""
@@ -83,103 +79,96 @@ def decode(
 
     To let the domain look at every number takes several times as long as all the rest.  It is shown
     a result of the smallest ones of all columns and one of the largest: whatever lies in between is
-    as good.  Of texts it sees each.
+    as good.  Of texts it sees each that is different.
 
     Raises:
         ValueError, LookupError, TypeError, ArithmeticError: They were not written by urlmon, or
             are not what was asked for.
     """
+    count = len(rows.values)
     cells: dict[str, Sequence[Any]] = {
-        name: [value] * len(rows.values) for name, value in dict(rows.tags).items()
+        name: [value] * count for name, value in dict(rows.tags).items()
     }
     cells |= zip(rows.columns, zip(*rows.values, strict=True), strict=True)
-    pairs = list(zip(cells["tenant_id"], cells["monitor_id"], strict=True))
+    tenants, monitors = cells["tenant_id"], cells["monitor_id"]
     owners = {
-        pair: check_owner({"tenant_id": pair[0], "monitor_id": pair[1]}, tenant_id, monitor_ids)
-        for pair in set(pairs)
+        monitor: check_owner({"tenant_id": tenant, "monitor_id": monitor}, tenant_id, monitor_ids)
+        for tenant, monitor in set(zip(tenants, monitors, strict=True))
     }
-    columns, present = zip(
-        *(_numbers(cells[name], none) for name, none in _NUMBERS.items()), strict=True
-    )
-    for choose in (min, max):
-        extremes = [choose(numbers, default=None) for numbers in present]
-        for location in set(cells["location"]):
-            _shown(tenant_id, owners[pairs[0]], location, extremes)
-    errors = map(_error, cells["success"], cells["error_kind"], cells["error_message"])
-    locations, numbers = cells["location"], zip(*columns, strict=True)
-    return [
-        _trusted(tenant_id, owners[pair], location, error, each)
-        for pair, location, error, each in zip(pairs, locations, errors, numbers, strict=True)
-    ]
+    columns: dict[str, Sequence[Any]] = {}
+    least: dict[str, int | None] = {}
+    most: dict[str, int | None] = {}
+    for name, none in _NUMBERS.items():
+        columns[name], least[name], most[name] = _numbers(cells[name], none)
+    for location in set(cells["location"]):
+        for extremes in (least, most):
+            _shown(tenant_id, owners[monitors[0]], location, extremes)
+    columns["tenant_id"] = [tenant_id] * count
+    columns["monitor_id"] = [*map(owners.__getitem__, monitors)]
+    columns["location"] = cells["location"]
+    columns["scheduled_at"] = [_EPOCH + _MICROSECOND * us for us in columns["time"]]
+    columns["checked_at"] = [_EPOCH + _MICROSECOND * us for us in columns["checked_at_us"]]
+    columns["tls_expires_at"] = _each(_expiry, columns["tls_expires_at_us"])
+    said = zip(cells["success"], cells["error_kind"], cells["error_message"], strict=True)
+    columns["error"] = _each(_error, [*said])
+    columns["phases"] = unchecked(Phases, count, columns)
+    return unchecked(CheckResult, count, columns)
 
 
-def _numbers(cells: Sequence[Any], none: int | None) -> tuple[Sequence[int | None], Sequence[int]]:
-    """Return a column with None where that is what a number stands for, and all but that."""
+def _numbers(
+    cells: Sequence[Any], none: int | None
+) -> tuple[Sequence[int | None], int | None, int | None]:
+    """Return a column, with None where that is what a number stands for, its least and its most."""
     if set(map(type, cells)) != {int}:  # also where a field is missing: every one is written
         raise ValueError("a cell that is no whole number")
-    if none not in cells:
-        return cells, cells
+    least = min(cells)
+    if least != none:
+        return cells, least, max(cells)
+    known = set(cells) - {none}
     column = [None if cell == none else cell for cell in cells]
-    return column, [cell for cell in column if cell is not None]
+    return column, min(known, default=None), max(known, default=None)
+
+
+def _each(convert: Callable[[Any], T], cells: Sequence[Any]) -> list[T]:
+    """Convert a column in which the same comes again and again."""
+    known = {cell: convert(cell) for cell in set(cells)}
+    return [*map(known.__getitem__, cells)]
+
+
+def _expiry(us: int | None) -> datetime | None:
+    return None if us is None else instant(us)
 
 
 def _shown(
-    tenant_id: TenantId, monitor_id: MonitorId, location: str, numbers: Sequence[Any]
+    tenant_id: TenantId, monitor_id: MonitorId, location: str, numbers: Mapping[str, Any]
 ) -> None:
     """Let the domain look at a result.
 
     Raises:
         ValueError, TypeError, ArithmeticError: It is none.
     """
-    at, checked, status, time, *phases, expires, size = numbers
+    expires = numbers["tls_expires_at_us"]
     CheckResult(
         tenant_id=tenant_id,
         monitor_id=monitor_id,
         location=location,
-        scheduled_at=instant(at),
-        checked_at=instant(checked),
-        status_code=status,
-        response_time_us=time,
-        phases=Phases(**dict(zip(_PHASES, phases, strict=True))),
+        scheduled_at=instant(numbers["time"]),
+        checked_at=instant(numbers["checked_at_us"]),
+        status_code=numbers["status_code"],
+        response_time_us=numbers["response_time_us"],
+        phases=Phases(**{name: numbers[name] for name in _PHASES}),
         tls_expires_at=None if expires is None else instant(expires),
-        size_bytes=size,
+        size_bytes=numbers["size_bytes"],
     )
 
 
-def _trusted(
-    tenant_id: TenantId,
-    monitor_id: MonitorId,
-    location: str,
-    error: CheckError | None,
-    numbers: Sequence[Any],
-) -> CheckResult:
-    """Return a result of what the domain has been shown."""
-    at, checked, status, time, *each, expires, size = numbers
-    phases = _NO_PHASES
-    if each != _NO_PHASE:
-        phases = Phases.__new__(Phases)
-        for put, value in zip(_PUT_PHASE, each, strict=True):
-            put(phases, value)
-    values = (
-        tenant_id,
-        monitor_id,
-        location,
-        _EPOCH + timedelta(0, 0, at),
-        _EPOCH + timedelta(0, 0, checked),
-        error,
-        status,
-        time,
-        phases,
-        None if expires is None else instant(expires),
-        size,
-    )
-    result = CheckResult.__new__(CheckResult)
-    for put, value in zip(_PUT, values, strict=True):
-        put(result, value)
-    return result
+def _error(said: tuple[str, str, str]) -> CheckError | None:
+    """Return what success, kind and message say.
 
-
-def _error(success: str, kind: str, message: str) -> CheckError | None:
+    Raises:
+        ValueError, LookupError: They contradict each other.
+    """
+    success, kind, message = said
     if not _OUTCOMES[success]:
         return CheckError(kind=ErrorKind(kind), message=message)
     if (kind, message) != (NO_TEXT, NO_TEXT):
