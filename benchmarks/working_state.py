@@ -36,7 +36,7 @@ from urlmon_adapters.redis import (
 from urlmon_adapters.redis._keys import bucket_of
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import recording
-from urlmon_adapters.redis.alert_state import _PRELUDE as PRELUDE
+from urlmon_adapters.redis.alert_state import RECORD
 from urlmon_adapters.servers import RedisServer
 
 MONITORS = 100_000
@@ -113,7 +113,7 @@ class Bench:
 
     async def send_all(self, outcomes: Sequence[CheckOutcome]) -> float:
         """Have the bare driver send the same script, many at once; return the seconds it took."""
-        script = load("whole", *PRELUDE, "alert_record")
+        script = load(*RECORD)
         calls = []
         for outcome in outcomes:
             keys, arguments = recording(self.client.keys, outcome, POLICY)

@@ -32,7 +32,8 @@ from urlmon_adapters.redis._states import (
     to_us,
 )
 
-_PRELUDE: Final = ("clock", "outbox", "alert")
+RECORD: Final = ("whole", "alert", "alert_record", "clock", "outbox", "alert_enter")
+_CHANGE: Final = ("whole", "clock", "outbox", "alert", "alert_tell")
 
 
 class RedisAlertStateCache(AlertStateCache):
@@ -50,7 +51,7 @@ class RedisAlertStateCache(AlertStateCache):
         bucket = bucket_of(outcome.monitor_id)
         reply = await self._client.run(
             operation,
-            load("whole", *_PRELUDE, "alert_record"),
+            load(*RECORD),
             (*keys, self._client.keys.whole(bucket)),
             *arguments,
         )
@@ -104,10 +105,10 @@ class RedisAlertStateCache(AlertStateCache):
         """
         require_tenant(tenant_id)
         keys, bucket = self._client.keys, bucket_of(monitor_id)
-        guard = () if operation.endswith(".seed") else ("whole",)
+        needed = ("alert",) if operation.endswith(".seed") else _CHANGE
         reply = await self._client.run(
             operation,
-            load(*guard, *_PRELUDE, operation.replace("AlertStateCache.", "alert_")),
+            load(*needed, operation.replace("AlertStateCache.", "alert_")),
             (*keys.outbox(bucket), *keys.alerts(bucket), keys.whole(bucket)),
             name_of(tenant_id, monitor_id),
             *arguments,

@@ -21,7 +21,7 @@ from urlmon_adapters.redis._replies import decoding, items, number, text
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import decode_transition, from_us
 
-_CLAIM: Final = ("clock", "outbox", "alert", "alert_owed", "outbox_claim")
+_CLAIM: Final = ("clock", "outbox", "alert", "alert_tell", "alert_owed", "outbox_claim")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 

@@ -40,6 +40,7 @@ from urlmon_adapters.redis._states import from_us, name_of, read_decision, recor
 _MICROSECOND: Final = timedelta(microseconds=1)
 _RUN: Final = ("clock", "schedule", "schedule_run")
 _CLAIM: Final = ("whole", *_RUN, "schedule_request")
+_COMPLETE: Final = ("whole", *_RUN, "schedule_complete")
 
 
 class RedisSchedule(Schedule):
@@ -141,7 +142,7 @@ class RedisSchedule(Schedule):
         check_outcome(claimed, outcome, policy)
         operation, schedule = "Schedule.complete", self._keys_of(claimed)
         if outcome is None or policy is None:
-            script = load("whole", *_RUN, "schedule_complete")
+            script = load(*_COMPLETE)
             reply = await self._client.run(operation, script, schedule, *_holder(claimed))
             _require(reply != 0, operation, claimed)
             return None
@@ -149,7 +150,7 @@ class RedisSchedule(Schedule):
         states, arguments = recording(self._client.keys, outcome, policy)
         reply = await self._client.run(
             operation,
-            load("whole", *_RUN, "outbox", "alert", "schedule_complete", "alert_record"),
+            load(*_COMPLETE, "alert", "alert_record", "outbox", "alert_enter"),
             (*states, *schedule),
             *arguments,
             *_holder(claimed),

@@ -1,5 +1,5 @@
 -- The alert states of a bucket: the rules are those of urlmon.domain.alerting and .owed.
--- KEYS[7..8] are what `Keys.alerts` returns; needs clock.lua and outbox.lua.
+-- KEYS[7..8] are what `Keys.alerts` returns.
 --   states  monitor -> its state: parts that a NUL separates, as no text holds one
 --             "<status> <1 while down, else 0> <since> <changes> <flapping> <open alert>
 --               <1 if acknowledged, else 0> <reminders> <notified at> <held alert> <suppressed until>"
@@ -28,12 +28,11 @@ local function parse(row)
 end
 
 local function format(state)
-  local head = {
-    state.status, state.down and 1 or 0, state.since, state.changes, state.flapping, state.open,
-    state.acknowledged, state.reminders, state.notified, state.held, state.suppressed,
-  }
-  local parts = {table.concat(head, " "), state.policy, state.places, state.last, state.cause}
-  return table.concat(parts, "\0")
+  return state.status .. " " .. (state.down and 1 or 0) .. " " .. state.since .. " "
+    .. state.changes .. " " .. state.flapping .. " " .. state.open .. " " .. state.acknowledged
+    .. " " .. state.reminders .. " " .. state.notified .. " " .. state.held .. " "
+    .. state.suppressed .. "\0" .. state.policy .. "\0" .. state.places .. "\0" .. state.last
+    .. "\0" .. state.cause
 end
 
 local function read_policy(row)
@@ -82,27 +81,11 @@ local function write_state(monitor, state)
   if not kind then
     if state.kind then redis.call("ZREM", OWED, monitor) end
   elseif at ~= state.at then
-    redis.call("ZADD", OWED, text(at), monitor)
+    redis.call("ZADD", OWED, string.format("%.0f", at), monitor)
   end
   return row
 end
 
 local function close(state)
   state.open, state.acknowledged, state.reminders, state.notified = "-", "0", 0, "-"
-end
-
--- Put a transition into the outbox; return it as it is kept there.
-local function tell(monitor, alert, kind, number, rule, at, location, cause)
-  local item = table.concat({monitor, alert, kind, number, rule, at, location, cause}, " ")
-  enter(alert .. ":" .. kind .. (kind == "reminder" and ":" .. number or ""), item)
-  return item
-end
-
-local function rule_of(state)
-  return state.policy == "" and "availability" or read_policy(state.policy).rule
-end
-
-local function withdraw_reminder(state)
-  sweep()
-  if state.open ~= "-" then withdraw(state.open .. ":reminder:" .. state.reminders) end
 end

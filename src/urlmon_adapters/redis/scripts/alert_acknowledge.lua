@@ -1,6 +1,6 @@
 -- Note that the open alert was taken on; answer the state now, "" if it is another alert.
 -- KEYS: outbox.lua's, alert.lua's.  ARGV: the offset, the monitor, the alert.
--- Needs clock.lua, outbox.lua and alert.lua.
+-- Needs clock.lua, outbox.lua, alert.lua and alert_tell.lua.
 local monitor = ARGV[2]
 
 local state = read_state(monitor)

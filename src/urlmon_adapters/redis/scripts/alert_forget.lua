@@ -1,6 +1,6 @@
 -- Drop a state, and tell the end of what was open.
 -- KEYS: outbox.lua's, alert.lua's.  ARGV: the offset, the monitor.
--- Needs clock.lua, outbox.lua and alert.lua.
+-- Needs clock.lua, outbox.lua, alert.lua and alert_tell.lua.
 local monitor = ARGV[2]
 
 local state = read_state(monitor)

@@ -1,6 +1,6 @@
 -- Put into the outbox what is owed by now: the rules are those of urlmon.domain.owed.tell_owed.
 -- Goes on: outbox_claim.lua may follow.
--- KEYS: outbox.lua's, alert.lua's.  Needs clock.lua, outbox.lua and alert.lua.
+-- KEYS: outbox.lua's, alert.lua's.  Needs clock.lua, outbox.lua, alert.lua and alert_tell.lua.
 do
   -- The rest of very many has its turn at the next claim: no script runs for long.
   local MOST = 100

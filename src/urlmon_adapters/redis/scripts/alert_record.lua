@@ -1,9 +1,12 @@
 -- Apply an outcome to a monitor's state: the rules are those of urlmon.domain.alerting.decide.
--- Answers the kind of the decision, the transition or "", and the state or "".
+-- Answers the kind of the decision, the transition or "", and the state or "".  Where there is a
+-- transition, goes on: alert_enter.lua must follow, and what that needs.  Most outcomes have none,
+-- and to make the functions of the outbox would take a fifth of their time.
 -- KEYS: outbox.lua's, alert.lua's.  ARGV: the offset, the monitor, when it was due, 1 for a success,
 -- the location, the episode that would begin, the policy, the cause.
--- Needs clock.lua, outbox.lua and alert.lua.
+-- Needs alert.lua.
 local monitor, scheduled, success = ARGV[2], ARGV[3], ARGV[4] == "1"
+local moment = tonumber(scheduled)
 local location, episode, policy, cause = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local MAX_STREAK = 20
 local WINDOW = 2 ^ 20
@@ -31,8 +34,9 @@ for place in state.places:gmatch("[^,]+") do
   local name, watermark, failed, succeeded, failing_now =
     place:match("^(%S+) (%d+) (%d+) (%d+) ([01])$")
   if name == location then
-    if tonumber(scheduled) < tonumber(watermark) then return answer("stale") end
-    if tonumber(scheduled) == tonumber(watermark) then
+    watermark = tonumber(watermark)
+    if moment < watermark then return answer("stale") end
+    if moment == watermark then
       local at, where = state.last:match("^%S+ %S+ %S+ %S+ %S+ (%S+) (%S+)")
       return answer("duplicate", at == scheduled and where == location and state.last or nil)
     end
@@ -53,11 +57,11 @@ elseif successes >= rules.recoveries then
   fails = false
 end
 if fails then failing = failing + 1 end
-places[#places + 1] =
-  table.concat({location, scheduled, failures, successes, fails and 1 or 0}, " ")
+places[#places + 1] = location .. " " .. scheduled .. " " .. failures .. " " .. successes
+  .. (fails and " 1" or " 0")
 state.places, state.policy = table.concat(places, ","), policy
 
-local quiet = tonumber(scheduled) < (tonumber(state.suppressed) or 0)
+local quiet = moment < (tonumber(state.suppressed) or 0)
 local before, was_down = state.status, state.down
 state.down = failing >= rules.needed
 local changed = before ~= "unknown" and state.down ~= was_down and not quiet
@@ -113,5 +117,4 @@ if kind then
   state.last = table.concat(item, " ")
 end
 row = write_state(monitor, state)
-if kind then enter(alert .. ":" .. kind, state.last) end
-return answer("applied", kind and state.last)
+if not kind then return answer("applied") end

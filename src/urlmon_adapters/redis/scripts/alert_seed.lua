@@ -1,6 +1,6 @@
 -- Store a state where there is none, and keep a suppression that is there; answer the state now.
 -- KEYS: outbox.lua's, alert.lua's.  ARGV: the offset, the monitor, the state.
--- Needs clock.lua, outbox.lua and alert.lua.
+-- Needs alert.lua.
 local monitor, given = ARGV[2], parse(ARGV[3])
 
 local state, row = read_state(monitor)

@@ -2,9 +2,9 @@
 -- Answers the request's limit; how many it was given here; and of each that it still has: the
 -- transition, the token, the attempt, the end of the lease.  Asked to take 0 it only looks: where
 -- something is due it answers 0, and where nothing is due the request has got nothing.
--- KEYS: outbox.lua's, alert.lua's, the request.  ARGV: the offset, a token, the request's limit, how many of them
--- to take here, the lease in microseconds.  Needs clock.lua, outbox.lua, alert.lua and
--- alert_owed.lua, which has swept.
+-- KEYS: outbox.lua's, alert.lua's, the request.  ARGV: the offset, a token, the request's limit,
+-- how many of them to take here, the lease in microseconds.  Needs clock.lua, outbox.lua and alert_owed.lua,
+-- which has swept.
 local REQUEST = KEYS[9]
 local token, limit, take, lease = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
