@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from urlmon.errors import CorruptDataError
@@ -29,6 +29,11 @@ def items(reply: Reply) -> list[Reply]:
     if not isinstance(reply, list):
         raise TypeError("not an array")
     return reply
+
+
+def pairs(replies: Sequence[Reply]) -> Iterator[tuple[Reply, Reply]]:
+    """Return answers two by two."""
+    return zip(replies[::2], replies[1::2], strict=True)
 
 
 def text(reply: Reply) -> str:

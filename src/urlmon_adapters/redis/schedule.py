@@ -6,8 +6,6 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from heapq import merge
-from itertools import islice
 from typing import Final
 
 from attrs import evolve
@@ -32,14 +30,14 @@ from urlmon_adapters.redis._client import RedisClient
 from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import STORE
 from urlmon_adapters.redis._keys import BUCKETS, bucket_of, bucket_order
-from urlmon_adapters.redis._replies import decoding, items, number, text
+from urlmon_adapters.redis._replies import decoding, items, number, pairs, text
 from urlmon_adapters.redis._schedule_changes import Change, send_changes
+from urlmon_adapters.redis._schedule_shares import share_out
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import from_us, name_of, read_decision, recording
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _RUN: Final = ("clock", "schedule", "schedule_run")
-_CLAIM: Final = ("whole", *_RUN, "schedule_request")
 _COMPLETE: Final = ("whole", *_RUN, "schedule_complete")
 
 
@@ -94,7 +92,7 @@ class RedisSchedule(Schedule):
             (keys.checks(bucket, location, request_id), *self._keys(bucket, location))
             for bucket in bucket_order(request_id)
         ]
-        takes = await self._shares(operation, buckets, limit)
+        takes = await share_out(self._client, operation, buckets, limit)
         if takes is not None and not takes:
             return ()
         takes = takes or Counter()
@@ -103,7 +101,7 @@ class RedisSchedule(Schedule):
         token, lease_us = secrets.token_hex(16), lease // _MICROSECOND
         grants = await self._client.run_each(
             operation,
-            load(*_CLAIM, "schedule_claim"),
+            load("whole", *_RUN, "schedule_request", "schedule_claim"),
             [(*bucket, token, takes[place], lease_us) for place, bucket in enumerate(buckets)],
             keys=4,
         )
@@ -210,41 +208,6 @@ class RedisSchedule(Schedule):
         script = load("clock", "schedule", "schedule_places", "schedule_upsert")
         return await send_changes(self._client, operation, script, changes)
 
-    async def _shares(
-        self, operation: str, buckets: Sequence[Sequence[str]], limit: int
-    ) -> Counter[int] | None:
-        """Return how many to take from each bucket; None for a request that was served before.
-
-        Those that have been due for longest are taken, of all buckets together.
-        """
-        script = load(*_CLAIM, "schedule_look")
-        found: dict[int, list[int]] = {}
-        takes = Counter[int]()
-        # Buckets are even: most have no more to give than twice their share.
-        looks, asked = dict.fromkeys(range(len(buckets)), limit // 8 + 4), limit
-        while looks:
-            replies = await self._client.run_each(
-                operation,
-                script,
-                [(*buckets[place], count) for place, count in looks.items()],
-                keys=4,
-            )
-            with decoding(operation):
-                for place, reply in zip(looks, replies, strict=True):
-                    served, since = items(reply)
-                    if number(served):
-                        return None
-                    found[place] = [int(each) for each in text(since).split()]
-            due = merge(*([(each, place) for each in since] for place, since in found.items()))
-            takes = Counter(place for _, place in islice(due, limit))
-            # One that is to give all that it showed may have more that is as late.
-            looks = {
-                place: asked
-                for place, count in looks.items()
-                if count < asked and takes[place] == count
-            }
-        return takes
-
     def _keys(self, bucket: int, location: str) -> tuple[str, str, str]:
         """Return what `schedule_run.lua` takes."""
         keys = self._client.keys
@@ -265,21 +228,22 @@ def _require(holds: bool, operation: str, claimed: ClaimedCheck) -> None:  # noq
 
 
 def _claimed(grant: Sequence[Reply], location: str) -> list[ClaimedCheck]:
-    """Read what a bucket gave: the token, then of each monitor five facts."""
-    token, *rows = grant
+    """Read what a bucket gave: ends of leases, each with the monitors and their runs."""
     found = []
-    for name, slot, version, attempt, until in zip(*[iter(rows)] * 5, strict=True):
-        tenant_id, _, monitor_id = text(name).partition(":")
-        found.append(
-            ClaimedCheck(
-                tenant_id=TenantId(tenant_id),
-                monitor_id=MonitorId(monitor_id),
-                location=location,
-                scheduled_at=from_us(number(slot)),
-                version=number(version),
-                token=text(token),
-                attempt=number(attempt),
-                leased_until=from_us(number(until)),
+    for until, held in pairs(grant):
+        for name, run in pairs(items(held)):
+            tenant_id, _, monitor_id = text(name).partition(":")
+            _, _, version, slot, attempt, _, token = text(run).split(" ")
+            found.append(
+                ClaimedCheck(
+                    tenant_id=TenantId(tenant_id),
+                    monitor_id=MonitorId(monitor_id),
+                    location=location,
+                    scheduled_at=from_us(slot),
+                    version=int(version),
+                    token=token,
+                    attempt=int(attempt),
+                    leased_until=from_us(number(until)),
+                )
             )
-        )
     return found

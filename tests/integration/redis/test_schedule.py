@@ -44,10 +44,10 @@ PLACE: Final = "default"
 _ARITHMETIC: Final = """
 local answer = {}
 for i = 2, #ARGV, 3 do
-  local run = {interval = tonumber(ARGV[i]), phase = tonumber(ARGV[i + 1])}
-  local moment = tonumber(ARGV[i + 2])
-  answer[#answer + 1] = text(at_or_before(run, moment))
-  answer[#answer + 1] = text(after(run, moment))
+  -- Interval and phase as they are read: the claim does not make numbers of them.
+  local interval, phase, moment = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  answer[#answer + 1] = text(at_or_before(moment, interval, phase))
+  answer[#answer + 1] = text(after(moment, interval, phase))
 end
 return answer
 """

@@ -25,10 +25,10 @@ local function format_run(run)
     run.slot, run.attempts, run.state, run.token)
 end
 
-local function at_or_before(run, moment)
-  return moment - (moment - run.phase) % run.interval
+local function at_or_before(moment, interval, phase)
+  return moment - (moment - phase) % interval
 end
 
-local function after(run, moment)
-  return at_or_before(run, moment) + run.interval
+local function after(moment, interval, phase)
+  return at_or_before(moment, interval, phase) + interval
 end

@@ -7,7 +7,8 @@ do
   local run = read_run(checked)
   if not run or run.token ~= token then return 0 end
   if run.state == "claimed" then
-    run.slot = math.max(after(run, run.slot), at_or_before(run, now))
+    run.slot = math.max(
+      after(run.slot, run.interval, run.phase), at_or_before(now, run.interval, run.phase))
     run.attempts, run.state = 0, "completed"
     write_run(checked, run, run.slot)
   elseif run.state ~= "completed" then

@@ -1,5 +1,5 @@
 -- What a request was given in a bucket: "<end> <token> <monitors…>".
--- KEYS: the request, schedule_run.lua's.  Needs clock.lua and schedule_run.lua.
+-- KEYS: the request, schedule_run.lua's.  Needs clock.lua.
 local REQUEST = KEYS[1]
 
 local function read_request()

@@ -39,7 +39,7 @@ for _, location in ipairs(locations) do
       moves = run.interval ~= new.interval and run.slot > now
       new.slot, new.attempts, new.state, new.token = run.slot, run.attempts, run.state, run.token
     end
-    if moves and (run or not at_once) then new.slot = after(new, now) end
+    if moves and (run or not at_once) then new.slot = after(now, interval, phase) end
     redis.call("HSET", keys.runs, monitor, format_run(new))
     if moves then redis.call("ZADD", keys.queue, text(new.slot), monitor) end
   end
