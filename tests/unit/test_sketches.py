@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from urlmon.domain.sketches import LARGEST_US, RELATIVE_ERROR, Sketch
+from urlmon.domain.sketches import LARGEST_COUNT, LARGEST_US, RELATIVE_ERROR, Sketch
 from urlmon.domain.statistics import nearest_rank, rank_of
 
 # Powers and their neighbours, the ends, and what lies between on any scale.
@@ -114,6 +114,9 @@ def test_bytes_of_no_sketch(packed: bytes) -> None:
 
 
 def test_a_large_count_comes_back() -> None:
-    """Counts go up to 2**63 - 1."""
-    sketch = Sketch({1: 2**63 - 1, 968: 1})
+    """A sketch is full with 2**32 - 1 values, as each range is."""
+    sketch = Sketch.of_counts({1: LARGEST_COUNT - 1, 968: 1})
     assert Sketch.unpack(sketch.pack()) == sketch
+    assert sketch.count == LARGEST_COUNT
+    with pytest.raises(ValueError, match="cannot be"):
+        Sketch.unpack(Sketch.of_counts({1: LARGEST_COUNT, 968: 1}).pack())

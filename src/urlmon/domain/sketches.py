@@ -11,19 +11,24 @@ same.  Below 100 microseconds a range is a single value.
 
 from __future__ import annotations
 
+import struct
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import accumulate
+from typing import Self
 
-from attrs import field, frozen
+from attrs import frozen
 
 LARGEST_US = 3_600_000_000
 RELATIVE_ERROR = 0.01
 """How far a percentile from a sketch can be from the exact one, as a share of the exact one."""
+LARGEST_COUNT = 2**32 - 1
+"""How many values a sketch holds: at one a second, those of 136 years."""
+LANE_BITS = 32
 _VERSION = 1
-_LARGEST_COUNT = 2**63 - 1
 
 
 def _ranges() -> tuple[list[int], list[int]]:
@@ -45,36 +50,62 @@ _STARTS, _VALUES = _ranges()
 _RANGE_OF = partial(bisect_right, _STARTS)
 
 
-@frozen
+def ranges_of(values: Iterable[int]) -> array[int]:
+    """Return the number of the range of each value, from 0 to 3,600,000,000 each."""
+    return array("H", map(_RANGE_OF, values))
+
+
+@frozen(repr=False)
 class Sketch:
     """A distribution of whole microseconds from 0 to one hour, to be added up with others.
 
     Two sketches of the same values are equal, however they came to be.
 
     Attributes:
-        counts: How many values lie in each of the ranges that have some, by its number.
+        lanes: How many values lie in each range, as one whole number: the count of range n is in
+            the 32 bits from bit 32 n on.  So sketches are added up as numbers are, which is many
+            times as fast as range by range.
     """
 
-    counts: Mapping[int, int] = field(factory=dict)
+    lanes: int = 0
 
     @classmethod
-    def of(cls, values: Iterable[int]) -> Sketch:
+    def of(cls, values: Iterable[int]) -> Self:
         """Make the sketch of some values, each from 0 to 3,600,000,000."""
-        return cls(dict(Counter(map(_RANGE_OF, values))))
+        return cls.of_ranges(map(_RANGE_OF, values))
 
     @classmethod
-    def merged(cls, sketches: Iterable[Sketch]) -> Sketch:
-        """Make the sketch of the values of all of some sketches together."""
-        counts: dict[int, int] = {}
-        for sketch in sketches:
-            for index, count in sketch.counts.items():
-                counts[index] = counts.get(index, 0) + count
-        return cls(counts)
+    def of_ranges(cls, ranges: Iterable[int]) -> Self:
+        """Make the sketch of values of which the ranges are known (`ranges_of`)."""
+        return cls.of_counts(Counter(ranges))
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[int, int]) -> Self:
+        """Make the sketch with so many values in each range, by its number."""
+        if not counts:
+            return cls()
+        lowest = min(counts)
+        lanes = [0] * (max(counts) - lowest + 1)
+        for number, count in counts.items():
+            lanes[number - lowest] = count
+        packed = struct.pack(f"<{len(lanes)}I", *lanes)
+        return cls(int.from_bytes(packed, "little") << LANE_BITS * lowest)
+
+    @classmethod
+    def merged(cls, sketches: Iterable[Sketch]) -> Self:
+        """Make the sketch of the values of all of some sketches, up to `LARGEST_COUNT` together."""
+        return cls(sum(sketch.lanes for sketch in sketches))
 
     @property
     def count(self) -> int:
         """How many values there are."""
-        return sum(self.counts.values())
+        return sum(self._counts()[1])
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """How many values lie in each of the ranges that have some, by its number, in order."""
+        lowest, counts = self._counts()
+        return {number: count for number, count in enumerate(counts, lowest) if count}
 
     def at_ranks(self, ranks: Iterable[int]) -> tuple[int, ...]:
         """Return about which value is at each of some ranks, of the values in ascending order.
@@ -84,9 +115,9 @@ class Sketch:
         Args:
             ranks: Each from 1, for the smallest value, to `count`, for the largest.
         """
-        indexes = sorted(self.counts)
-        reached = list(accumulate(self.counts[index] for index in indexes))
-        return tuple(_VALUES[indexes[bisect_right(reached, rank - 1)]] for rank in ranks)
+        lowest, counts = self._counts()
+        reached = list(accumulate(counts))
+        return tuple(_VALUES[lowest + bisect_right(reached, rank - 1)] for rank in ranks)
 
     def pack(self) -> bytes:
         """Return the sketch as bytes; those of equal sketches are equal.
@@ -97,8 +128,8 @@ class Sketch:
         """
         packed = bytearray([_VERSION])
         behind = 1
-        for index in sorted(self.counts):
-            for number in (index - behind, self.counts[index]):
+        for index, count in self.counts.items():
+            for number in (index - behind, count):
                 rest = number
                 while rest > 0x7F:
                     packed.append(rest & 0x7F | 0x80)
@@ -108,7 +139,7 @@ class Sketch:
         return bytes(packed)
 
     @classmethod
-    def unpack(cls, packed: bytes) -> Sketch:
+    def unpack(cls, packed: bytes) -> Self:
         """Return the sketch that `pack` gave the bytes of.
 
         Raises:
@@ -124,9 +155,20 @@ class Sketch:
         for empty, count in zip(numbers[::2], numbers[1::2], strict=True):
             index += empty + 1
             counts[index] = count
-        if index > len(_STARTS) or not all(0 < each <= _LARGEST_COUNT for each in counts.values()):
+        known = counts.values()
+        if index > len(_STARTS) or 0 in known or sum(known) > LARGEST_COUNT:
             raise ValueError("a sketch of what cannot be")
-        return cls(counts)
+        return cls.of_counts(counts)
+
+    def _counts(self) -> tuple[int, tuple[int, ...]]:
+        """Return the number of the first range that has values, and how many it and each has."""
+        lowest = max((self.lanes & -self.lanes).bit_length() - 1, 0) // LANE_BITS
+        lanes = self.lanes >> LANE_BITS * lowest
+        size = -(-lanes.bit_length() // LANE_BITS)
+        return lowest, struct.unpack(f"<{size}I", lanes.to_bytes(4 * size, "little"))
+
+    def __repr__(self) -> str:
+        return f"Sketch.of_counts({self.counts})"
 
 
 def _numbers(packed: bytes) -> list[int]:
