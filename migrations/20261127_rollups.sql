@@ -1,13 +1,13 @@
 -- Migration: 006_rollups
--- Description: sums of check results by hour, day and week
+-- Description: sums of check results by hours, days and weeks
 
--- What the results of a monitor and location in a span of time amount to.  Spans are one hour, one day
--- or one week (168 hours, from Monday) long, and begin at multiples of that in UTC.
+-- What the results of a monitor and location in a span of time amount to.  Spans are one hour, six
+-- hours, one day or one week (168 hours, from Monday) long, and begin at multiples of that in UTC.
 --   Hours   are kept by whoever stores results, in the same transaction.
---   Days and weeks   are made from hours and days when they are over, by the upkeep.  Until then, and
---           again when a late result is stored, they are marked as stale, in the same transaction as
---           that: readers take their hours instead.  Beside those of each location they have a row
---           for all of them together, whose location is empty.
+--   Longer spans   are made from hours, and weeks from days, when they are over, by the upkeep.  Until
+--           then, and again when a late result is stored, they are marked as stale, in the same
+--           transaction as that: readers take their hours instead.  They have a row for all locations
+--           together, whose location is empty, and days and weeks also one for each.
 CREATE TABLE check_rollups (
     tenant_id uuid NOT NULL,
     hours smallint NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE check_rollups (
     stale boolean NOT NULL DEFAULT false,
     checks bigint NOT NULL DEFAULT 0,
     failures bigint NOT NULL DEFAULT 0,
-    -- For coverage (urlmon.domain.statistics.made), of days and weeks of all locations together.
+    -- For coverage (urlmon.domain.statistics.made), of longer spans of all locations together.
     made bigint NOT NULL DEFAULT 0,
     -- Of the response times of successful checks.
     times bigint NOT NULL DEFAULT 0,
@@ -35,15 +35,21 @@ CREATE TABLE check_rollups (
     ttfb_total_us bigint NOT NULL DEFAULT 0,
     transfer_times bigint NOT NULL DEFAULT 0,
     transfer_total_us bigint NOT NULL DEFAULT 0,
-    -- How many response times lie in which range (urlmon.domain.sketches): two bytes for its number and
-    -- four for the count, each the highest first.  A range may come more than once, so that two sketches
-    -- are added by putting one behind the other.
+    -- How many response times lie in which range (urlmon.domain.sketches).
+    --   Hours   have the number of the range of each response time, in two bytes: two sketches are added
+    --           by putting one behind the other.
+    --   Longer spans   have the number of the lowest range, in two bytes, and then how many lie in each
+    --           range from the highest down to that one, in four bytes each.
+    -- In all of these the highest byte comes first.
     sketch bytea NOT NULL DEFAULT '',
     CONSTRAINT check_rollups_pkey PRIMARY KEY (tenant_id, hours, monitor_id, start_at, location),
-    CONSTRAINT check_rollups_hours_check CHECK (hours IN (1, 24, 168)),
+    CONSTRAINT check_rollups_hours_check CHECK (hours IN (1, 6, 24, 168)),
     CONSTRAINT check_rollups_counts_check
         CHECK (failures BETWEEN 0 AND checks AND times BETWEEN 0 AND checks - failures),
-    CONSTRAINT check_rollups_sketch_check CHECK (octet_length(sketch) % 6 = 0)
+    CONSTRAINT check_rollups_sketch_check CHECK (
+        CASE WHEN hours = 1 THEN octet_length(sketch) = 2 * times
+        ELSE octet_length(sketch) = 0 OR octet_length(sketch) % 4 = 2 END
+    )
 ) WITH (fillfactor = 70); -- an hour is updated by each batch that it has results in
 CREATE INDEX idx_check_rollups_start ON check_rollups USING brin (start_at);
 CREATE INDEX idx_check_rollups_stale
@@ -53,6 +59,7 @@ CREATE INDEX idx_check_rollups_stale
 -- results marks as stale what begins before `closed_until`.
 CREATE TABLE check_rollup_spans (
     hours smallint NOT NULL,
+    by_location boolean NOT NULL,
     made_from timestamptz NOT NULL,
     made_until timestamptz NOT NULL,
     closed_until timestamptz NOT NULL,
@@ -80,68 +87,53 @@ BEGIN
 END
 $ranges$;
 
--- The same sketch, with each range once.
-CREATE FUNCTION compact_sketch(sketch bytea) RETURNS bytea
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $compact_sketch$
-    SELECT coalesce(string_agg(int2send(range) || int4send(count::integer), '' ORDER BY range), '')
-    FROM (
-        SELECT (get_byte(sketch, at) * 256 + get_byte(sketch, at + 1))::smallint, sum(
-            get_byte(sketch, at + 2)::bigint * 16777216 + get_byte(sketch, at + 3) * 65536
-            + get_byte(sketch, at + 4) * 256 + get_byte(sketch, at + 5)
-        )
-        FROM generate_series(0, octet_length(sketch) - 6, 6) AS at
-        GROUP BY 1
-    ) AS counted (range, count)
-$compact_sketch$;
-
--- Two sketches in one, in which a range may come more than once until it gets long.
-CREATE FUNCTION add_sketches(one bytea, other bytea) RETURNS bytea
+-- The sketch of a longer span, of those of its parts, which are so many hours long.
+CREATE FUNCTION add_sketches(hours smallint, sketches bytea[]) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $add_sketches$
-    SELECT CASE
-        WHEN octet_length(one) + octet_length(other) <= 12000 THEN one || other
-        ELSE compact_sketch(one || other)
-    END
+    WITH counted AS (
+        SELECT range, sum(count)::integer AS count
+        FROM unnest(sketches) AS part (sketch) CROSS JOIN LATERAL (
+            SELECT get_byte(sketch, at) * 256 + get_byte(sketch, at + 1), 1
+            FROM generate_series(0, octet_length(sketch) - 2, 2) AS at
+            WHERE hours = 1
+            UNION ALL
+            SELECT
+                get_byte(sketch, 0) * 256 + get_byte(sketch, 1) + (octet_length(sketch) - at) / 4 - 1,
+                get_byte(sketch, at)::bigint * 16777216 + get_byte(sketch, at + 1) * 65536
+                    + get_byte(sketch, at + 2) * 256 + get_byte(sketch, at + 3)
+            FROM generate_series(2, octet_length(sketch) - 4, 4) AS at
+            WHERE hours > 1
+        ) AS pairs (range, count)
+        GROUP BY range
+    ), ends AS (SELECT min(range) AS lowest, max(range) AS highest FROM counted)
+    SELECT coalesce(
+        int2send(min(lowest)::smallint)
+            || string_agg(int4send(coalesce(count, 0)), '' ORDER BY lane DESC),
+        ''
+    )
+    FROM ends CROSS JOIN LATERAL generate_series(lowest, highest) AS lane
+    LEFT JOIN counted ON range = lane
 $add_sketches$;
 
 -- What the results due from `since` to `until` amount to, by hours.
 CREATE FUNCTION hours_of_results(since timestamptz, until timestamptz) RETURNS SETOF check_rollups
     LANGUAGE sql STABLE
 AS $hours_of_results$
-    SELECT tenant_id, 1::smallint, monitor_id, start_at, location, false, sum(checks)::bigint,
-        sum(failures)::bigint, 0::bigint, sum(times)::bigint, coalesce(sum(total_us), 0)::bigint, min(min_us), max(max_us),
-        sum(dns_times)::bigint, coalesce(sum(dns_total_us), 0)::bigint,
-        sum(connect_times)::bigint, coalesce(sum(connect_total_us), 0)::bigint,
-        sum(tls_times)::bigint, coalesce(sum(tls_total_us), 0)::bigint,
-        sum(ttfb_times)::bigint, coalesce(sum(ttfb_total_us), 0)::bigint,
-        sum(transfer_times)::bigint, coalesce(sum(transfer_total_us), 0)::bigint,
-        coalesce(string_agg(int2send(range) || int4send(times::integer), '') FILTER (WHERE range IS NOT NULL), '')
-    FROM (
-        SELECT tenant_id, monitor_id, location,
-            date_bin('1 hour', scheduled_at, '1970-01-05 00:00Z') AS start_at,
-            CASE WHEN success THEN sketch_range(response_time_us) END AS range,
-            count(*) AS checks,
-            count(*) FILTER (WHERE NOT success) AS failures,
-            count(response_time_us) FILTER (WHERE success) AS times,
-            sum(response_time_us) FILTER (WHERE success) AS total_us,
-            min(response_time_us) FILTER (WHERE success) AS min_us,
-            max(response_time_us) FILTER (WHERE success) AS max_us,
-            count(dns_us) FILTER (WHERE success) AS dns_times,
-            sum(dns_us) FILTER (WHERE success) AS dns_total_us,
-            count(connect_us) FILTER (WHERE success) AS connect_times,
-            sum(connect_us) FILTER (WHERE success) AS connect_total_us,
-            count(tls_us) FILTER (WHERE success) AS tls_times,
-            sum(tls_us) FILTER (WHERE success) AS tls_total_us,
-            count(ttfb_us) FILTER (WHERE success) AS ttfb_times,
-            sum(ttfb_us) FILTER (WHERE success) AS ttfb_total_us,
-            count(transfer_us) FILTER (WHERE success) AS transfer_times,
-            sum(transfer_us) FILTER (WHERE success) AS transfer_total_us
-        FROM check_results
-        WHERE scheduled_at >= since AND scheduled_at < until
-        GROUP BY tenant_id, monitor_id, location, 4, 5
-    ) AS parts
-    GROUP BY tenant_id, monitor_id, start_at, location
+    SELECT tenant_id, 1::smallint, monitor_id, date_bin('1 hour', scheduled_at, '1970-01-05 00:00Z'),
+        location, false, count(*), count(*) FILTER (WHERE NOT success), 0::bigint,
+        count(response_time_us) FILTER (WHERE success),
+        coalesce(sum(response_time_us) FILTER (WHERE success), 0)::bigint,
+        min(response_time_us) FILTER (WHERE success), max(response_time_us) FILTER (WHERE success),
+        count(dns_us) FILTER (WHERE success), coalesce(sum(dns_us) FILTER (WHERE success), 0)::bigint,
+        count(connect_us) FILTER (WHERE success), coalesce(sum(connect_us) FILTER (WHERE success), 0)::bigint,
+        count(tls_us) FILTER (WHERE success), coalesce(sum(tls_us) FILTER (WHERE success), 0)::bigint,
+        count(ttfb_us) FILTER (WHERE success), coalesce(sum(ttfb_us) FILTER (WHERE success), 0)::bigint,
+        count(transfer_us) FILTER (WHERE success), coalesce(sum(transfer_us) FILTER (WHERE success), 0)::bigint,
+        coalesce(string_agg(int2send(sketch_range(response_time_us)), '') FILTER (WHERE success), '')
+    FROM check_results
+    WHERE scheduled_at >= since AND scheduled_at < until
+    GROUP BY tenant_id, monitor_id, date_bin('1 hour', scheduled_at, '1970-01-05 00:00Z'), location
 $hours_of_results$;
 
 -- Makes the hours from `since` to `until` anew from their results: for everybody, or for some tenants
@@ -189,7 +181,7 @@ BEGIN
 END
 $rebuild_hours$;
 
--- Marks the days and weeks that hours from `since` to `until` belong to, as far as those are over: also
+-- Marks the longer spans that hours from `since` to `until` belong to, as far as those are over: also
 -- the ones in which nothing is left, which are taken away when they are made.
 CREATE FUNCTION mark_rollups_stale(
     since timestamptz, until timestamptz, tenants uuid[] DEFAULT NULL, monitors uuid[] DEFAULT NULL
@@ -203,7 +195,9 @@ AS $mark_rollups_stale$
             date_bin(make_interval(hours => span.hours), start_at, '1970-01-05 00:00Z') AS start_at
         FROM check_rollups JOIN check_rollup_spans AS span
             ON span.hours > 1 AND start_at < closed_until
-        CROSS JOIN LATERAL unnest(ARRAY[location, '']) AS place
+        CROSS JOIN LATERAL unnest(
+            CASE WHEN by_location THEN ARRAY[location, ''] ELSE ARRAY[''] END
+        ) AS place
         WHERE start_at >= since - make_interval(hours => span.hours) AND start_at < until
             AND (check_rollups.hours = span.hours OR check_rollups.hours = 1 AND start_at >= since)
             AND start_at + make_interval(hours => check_rollups.hours) > since
@@ -214,7 +208,7 @@ AS $mark_rollups_stale$
     ON CONFLICT (tenant_id, hours, monitor_id, start_at, location) DO UPDATE SET stale = true;
 $mark_rollups_stale$;
 
--- Makes up to `many` stale days or weeks of their parts, hours or days, and returns how many are not
+-- Makes up to `many` stale spans of their parts, hours or days, and returns how many are not
 -- stale any more.  Whoever stores a late result at the same time marks what it belongs to as stale
 -- again afterwards.
 CREATE FUNCTION remake_rollups(span smallint, part smallint, many integer) RETURNS integer
@@ -239,7 +233,7 @@ BEGIN
         sum(times), sum(total_us), min(min_us), max(max_us), sum(dns_times), sum(dns_total_us),
         sum(connect_times), sum(connect_total_us), sum(tls_times), sum(tls_total_us),
         sum(ttfb_times), sum(ttfb_total_us), sum(transfer_times), sum(transfer_total_us),
-        compact_sketch(string_agg(sketch, ''))
+        add_sketches(part, array_agg(sketch))
     FROM (
         SELECT d.start_at AS span_at, d.location AS place, p.*, row_number() OVER (
             PARTITION BY d.tenant_id, d.monitor_id, d.location, p.start_at ORDER BY p.checks DESC
@@ -262,8 +256,8 @@ END
 $remake_rollups$;
 
 -- Hours of results that older versions stored are made by the upkeep, from the newest back.
-INSERT INTO check_rollup_spans (hours, made_from, made_until, closed_until)
-SELECT hours, made_from, made_until, made_until FROM (
+INSERT INTO check_rollup_spans (hours, by_location, made_from, made_until, closed_until)
+SELECT hours, hours <> 6, made_from, made_until, made_until FROM (
     SELECT 1, CASE
         WHEN EXISTS (SELECT FROM check_results)
             THEN date_bin('1 hour', now() + interval '65 minutes', '1970-01-05 00:00Z')
@@ -271,10 +265,10 @@ SELECT hours, made_from, made_until, made_until FROM (
     END, timestamptz '9999-01-01 00:00Z'
     UNION ALL
     SELECT hours, CASE
-        WHEN EXISTS (SELECT FROM check_results) THEN today ELSE '2000-01-01 00:00Z'
-    END, today
-    FROM unnest(ARRAY[24, 168]) AS hours
-    CROSS JOIN date_bin(make_interval(hours => hours), now(), '1970-01-05 00:00Z') AS today
+        WHEN EXISTS (SELECT FROM check_results) THEN begun ELSE '2000-01-01 00:00Z'
+    END, begun
+    FROM unnest(ARRAY[6, 24, 168]) AS hours
+    CROSS JOIN date_bin(make_interval(hours => hours), now(), '1970-01-05 00:00Z') AS begun
 ) AS span (hours, made_from, made_until);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON check_rollups TO urlmon_tenant, urlmon_service;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from urlmon.domain.periods import Period
 from urlmon.domain.rollups import hour_of
 from urlmon.domain.sketches import Sketch
-from urlmon_adapters.postgres._sketch_bytes import pack, unpack
+from urlmon_adapters.postgres._sketch_bytes import ranges, unpack
 from urlmon_adapters.postgres._spans import EARLIEST, HOUR, OF_RESULTS, Spans, plan
 
 MONDAY: Final = datetime(2026, 11, 23, tzinfo=UTC)
@@ -29,14 +30,20 @@ def spans(
     *,
     hours_from: datetime = EARLIEST,
     made_from: datetime = EARLIEST,
-) -> dict[int, Spans]:
-    """Return what there is: hours from one instant on, days and weeks between two."""
+) -> list[Spans]:
+    """Return what there is: hours from one instant on, the longer ones between two."""
     last = datetime(9999, 1, 1, tzinfo=UTC)
-    bounds = {1: (hours_from, last), 24: (made_from, MONDAY), 168: (made_from, MONDAY)}
-    return {
-        hours: Spans(hours=hours, made_from=since, made_until=until, closed_until=until)
+    bounds = {1: (hours_from, last), **dict.fromkeys((6, 24, 168), (made_from, MONDAY))}
+    return [
+        Spans(
+            hours=hours,
+            by_location=hours != 6,
+            made_from=since,
+            made_until=until,
+            closed_until=until,
+        )
         for hours, (since, until) in bounds.items()
-    }
+    ]
 
 
 def test_the_longest_spans_are_taken() -> None:
@@ -74,9 +81,10 @@ def test_everything_is_covered_once(
     cuts: list[datetime], hours_from: datetime, made_from: datetime
 ) -> None:
     """Spans and edges leave no gap and overlap nowhere, and each lies within what there is."""
-    there = spans(hours_from=hours_from, made_from=made_from)
+    listed = spans(hours_from=hours_from, made_from=made_from)
+    there = {each.hours: each for each in listed}
     parts = [Period(since=since, until=until) for since, until in pairwise(cuts)]
-    way = plan(parts, there)
+    way = plan(parts, listed)
     pieces = sorted(
         [(since, until) for _, since, until in way.spans]
         + [(edge.since, edge.until) for edge in way.edges]
@@ -91,13 +99,35 @@ def test_everything_is_covered_once(
             assert there[length].floor(since) == since
 
 
-@given(st.lists(st.integers(0, 3_600_000_000)), st.lists(st.integers(0, 3_600_000_000)))
-def test_sketches_add_up_as_bytes(one: list[int], other: list[int]) -> None:
-    """The bytes of two, one behind the other, are those of all values."""
-    assert unpack(pack(Sketch.of(one)) + pack(Sketch.of(other))) == Sketch.of(one + other)
+TIMES: Final = st.lists(st.integers(0, 3_600_000_000))
 
 
-def test_a_sketch_that_breaks_off() -> None:
+def span_bytes(times: list[int]) -> bytes:
+    """Return the sketch of a longer span, after its length, as a query gives it."""
+    counts = Sketch.of(times).counts
+    if not counts:
+        return b""
+    lowest, highest = min(counts), max(counts)
+    lanes = [counts.get(number, 0) for number in range(highest, lowest - 1, -1)]
+    return struct.pack(f">IH{len(lanes)}I", 2 + 4 * len(lanes), lowest, *lanes)
+
+
+@given(hours=st.lists(TIMES, max_size=3), longer=st.lists(TIMES, max_size=3))
+def test_sketches_add_up_as_bytes(hours: list[list[int]], longer: list[list[int]]) -> None:
+    """The bytes of some, one behind the other, are those of all values."""
+    sketch = unpack(b"".join(map(ranges, hours)), b"".join(map(span_bytes, longer)))
+    assert sketch == Sketch.of(time for times in (*hours, *longer) for time in times)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        (ranges([1, 2])[:-1], b""),
+        (b"", span_bytes([1, 2])[:-1]),
+        (b"", span_bytes([1, 2]) + span_bytes([3])[:-4]),
+    ],
+)
+def test_a_sketch_that_breaks_off(broken: tuple[bytes, bytes]) -> None:
     """Bytes that are no sketch are refused."""
-    with pytest.raises(ValueError, match="breaks off"):
-        unpack(pack(Sketch.of([1, 2]))[:-1])
+    with pytest.raises(ValueError, match=r"breaks off|multiple"):
+        unpack(*broken)

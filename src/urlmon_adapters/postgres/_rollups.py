@@ -11,15 +11,14 @@ from typing import Final
 
 from urlmon.domain.check_results import CheckResult, key_of
 from urlmon.domain.ids import MonitorId, TenantId
-from urlmon.domain.sketches import Sketch
 from urlmon.services.gently import SLICE
 from urlmon_adapters.postgres._check_result_rows import chunks
 from urlmon_adapters.postgres._database import Connection
-from urlmon_adapters.postgres._sketch_bytes import pack
-from urlmon_adapters.postgres._spans import DAY_HOURS, EARLIEST, HOUR, WEEK_HOURS, read_spans
+from urlmon_adapters.postgres._sketch_bytes import ranges
+from urlmon_adapters.postgres._spans import EARLIEST, HOUR, read_spans
 
 # Whoever opens days for reading waits until all who do not know of it yet are through.  To be taken
-# before anything that marks days and weeks as stale.
+# before anything that marks spans as stale.
 ENTER: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('urlmon.rollups', 0))"
 _ADD: Final = """
 INSERT INTO check_rollups AS kept (
@@ -51,7 +50,7 @@ ON CONFLICT (tenant_id, hours, monitor_id, start_at, location) DO UPDATE SET
     ttfb_total_us = kept.ttfb_total_us + excluded.ttfb_total_us,
     transfer_times = kept.transfer_times + excluded.transfer_times,
     transfer_total_us = kept.transfer_total_us + excluded.transfer_total_us,
-    sketch = add_sketches(kept.sketch, excluded.sketch)
+    sketch = kept.sketch || excluded.sketch
 """
 # Two statements, as what the first takes away is in the way of the second.  They touch no row that
 # `_ADD` did not lock in its order.
@@ -108,7 +107,7 @@ def _values(hour: _Hour, owner: _Owner, results: Sequence[CheckResult]) -> tuple
         min(times, default=None),
         max(times, default=None),
         *chain.from_iterable((len(each), sum(each)) for each in known),
-        pack(Sketch.of(times)),
+        ranges(times),
     )
 
 
@@ -144,14 +143,14 @@ async def count(
 
 
 async def _mark_stale(connection: Connection, hours: Mapping[_Hour, _Owner]) -> None:
-    """Mark the days and weeks that hours are in, where those are over."""
-    lengths = await read_spans(connection)
-    for spans in (lengths[DAY_HOURS], lengths[WEEK_HOURS]):
+    """Mark the longer spans that hours are in, where those are over."""
+    _, *longer = await read_spans(connection)
+    for spans in longer:
         late = {
             (spans.floor(at), tenant, monitor, place): owner
             for (at, tenant, monitor, location), owner in hours.items()
             if at < spans.closed_until
-            for place in (location, "")
+            for place in ((location, "") if spans.by_location else ("",))
         }
         for some in chunks(sorted(late), _CHUNK):
             await asyncio.sleep(0)

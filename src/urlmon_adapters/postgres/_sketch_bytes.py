@@ -1,33 +1,51 @@
 """Sketches as the column `sketch` of `check_rollups` has them.
 
-For each range its number in two bytes and its count in four, the highest byte first.  Unlike the
-bytes of `Sketch.pack`, those of two sketches, one behind the other, are those of their sum.
+Hours have the number of the range of each response time, in two bytes.  Longer spans have the
+number of the lowest range, in two bytes, and how many lie in each range from the highest down to
+that one, in four bytes each.  In all of these the highest byte comes first.
 """
 
 from __future__ import annotations
 
+import sys
+from array import array
+from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
-from urlmon.domain.sketches import Sketch
+from urlmon.domain.sketches import LANE_BITS, Sketch, ranges_of
 
-_ENTRY: Final = Struct(">HI")
-
-
-def pack(sketch: Sketch) -> bytes:
-    """Return the bytes of a sketch."""
-    return b"".join(_ENTRY.pack(*entry) for entry in sketch.counts.items())
+_HEAD: Final = Struct(">IH")
 
 
-def unpack(packed: bytes) -> Sketch:
-    """Return the sketch that bytes are of.
+def ranges(times: Iterable[int]) -> bytes:
+    """Return the sketch of an hour that has these response times."""
+    numbers = ranges_of(times)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def unpack(hours: bytes, spans: bytes) -> Sketch:
+    """Return all of some sketches together.
+
+    Args:
+        hours: Those of hours, one behind the other.
+        spans: Those of longer spans, one behind the other, each after its length in four bytes.
 
     Raises:
         ValueError: They break off.
     """
-    if len(packed) % _ENTRY.size:
+    numbers = array("H", hours)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    lanes = Sketch.of_ranges(numbers).lanes
+    at = 0
+    # The lanes of the database are those of the number, so none is looked at.
+    while at < len(spans):
+        size, lowest = _HEAD.unpack_from(spans, at)
+        first, at = at + _HEAD.size, at + 4 + size
+        lanes += int.from_bytes(spans[first:at], "big") << LANE_BITS * lowest
+    if at != len(spans):
         raise ValueError("a sketch that breaks off")
-    counts: dict[int, int] = {}
-    for index, count in _ENTRY.iter_unpack(packed):
-        counts[index] = counts.get(index, 0) + count
-    return Sketch(counts)
+    return Sketch(lanes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,16 +15,14 @@ from urlmon_adapters.postgres._rows import fetch_all
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """No result is due earlier (`urlmon.domain._validators.instant`)."""
 HOUR: Final = timedelta(hours=1)
-DAY_HOURS: Final = 24
-WEEK_HOURS: Final = 168
 OF_RESULTS: Final = 0
 """Stands for hours that no row was made for yet."""
 _MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 
 _SPANS: Final = """
-SELECT hours, made_from AT TIME ZONE 'UTC' AS made_from,
+SELECT hours, by_location, made_from AT TIME ZONE 'UTC' AS made_from,
     made_until AT TIME ZONE 'UTC' AS made_until, closed_until AT TIME ZONE 'UTC' AS closed_until
-FROM check_rollup_spans
+FROM check_rollup_spans ORDER BY hours
 """
 
 Range = tuple[int, datetime, datetime]
@@ -37,12 +35,14 @@ class Spans:
 
     Attributes:
         hours: Their length.
+        by_location: Whether there is one for each location, too.
         made_from: Where the first one begins.
         made_until: Where the last one ends.
         closed_until: Before when late results mark them as stale.
     """
 
     hours: int
+    by_location: bool
     made_from: datetime
     made_until: datetime
     closed_until: datetime
@@ -74,22 +74,28 @@ class Plan:
     edges: tuple[Period, ...]
 
 
-async def read_spans(connection: Connection) -> Mapping[int, Spans]:
-    """Return which spans there are rows of, by their length in hours."""
-    return {
-        row["hours"]: Spans(
+async def read_spans(connection: Connection) -> list[Spans]:
+    """Return which spans there are rows of, hours first and the longest last."""
+    return [
+        Spans(
             hours=row["hours"],
+            by_location=row["by_location"],
             made_from=row["made_from"].replace(tzinfo=UTC),
             made_until=row["made_until"].replace(tzinfo=UTC),
             closed_until=row["closed_until"].replace(tzinfo=UTC),
         )
         for row in await fetch_all(connection, _SPANS, {})
-    }
+    ]
 
 
-def plan(parts: Sequence[Period], spans: Mapping[int, Spans]) -> Plan:
-    """Say how adjoining periods are put together: whole hours from sums, the rest from results."""
-    hours = spans[1]
+def plan(parts: Sequence[Period], spans: Sequence[Spans]) -> Plan:
+    """Say how adjoining periods are put together: whole hours from sums, the rest from results.
+
+    Args:
+        parts: The periods.
+        spans: Which rows of sums to take, hours first and the longest last.
+    """
+    hours = spans[0]
     ranges: list[Range] = []
     edges: list[tuple[datetime, datetime]] = []
     for part in parts:
@@ -98,7 +104,7 @@ def plan(parts: Sequence[Period], spans: Mapping[int, Spans]) -> Plan:
             edges.append((part.since, part.until))
             continue
         edges += (part.since, first), (last, part.until)
-        ranges += _cover(spans, (WEEK_HOURS, DAY_HOURS, 1), first, last)
+        ranges += _cover(spans, first, last)
     return Plan(
         spans=tuple(_joined(ranges)),
         edges=tuple(
@@ -108,25 +114,22 @@ def plan(parts: Sequence[Period], spans: Mapping[int, Spans]) -> Plan:
     )
 
 
-def _cover(
-    spans: Mapping[int, Spans], lengths: Sequence[int], since: datetime, until: datetime
-) -> Iterator[Range]:
+def _cover(spans: Sequence[Spans], since: datetime, until: datetime) -> Iterator[Range]:
     """Cover a period, at whole hours, by the longest spans that there are."""
     if since >= until:
         return
-    if not lengths:
+    if not spans:
         yield OF_RESULTS, since, until
         return
-    longest, *shorter = lengths
-    these = spans[longest]
+    *shorter, these = spans
     first = these.ceil(max(since, these.made_from))
     last = these.floor(min(until, these.made_until))
     if first >= last:
-        yield from _cover(spans, shorter, since, until)
+        yield from _cover(shorter, since, until)
         return
-    yield from _cover(spans, shorter, since, first)
-    yield longest, first, last
-    yield from _cover(spans, shorter, last, until)
+    yield from _cover(shorter, since, first)
+    yield these.hours, first, last
+    yield from _cover(shorter, last, until)
 
 
 def _joined(ranges: Iterable[Range]) -> Iterator[Range]:

@@ -6,11 +6,10 @@ import asyncio
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, LiteralString
 
 from attrs import field, frozen
-from psycopg.rows import DictRow, dict_row
 
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
@@ -20,30 +19,32 @@ from urlmon_adapters.postgres._rows import reading
 from urlmon_adapters.postgres._sketch_bytes import unpack
 from urlmon_adapters.postgres._spans import OF_RESULTS, Plan, plan, read_spans
 
-_PHASES: Final = ("dns", "connect", "tls", "ttfb", "transfer")
 SLICE: Final = 25
 """How many monitors are added up before the event loop serves others."""
 
 _KEY: Final = """
-SELECT monitor_id, CASE WHEN %(by_location)s::boolean THEN location END AS location,
+SELECT monitor_id, CASE WHEN %(by_location)s::boolean THEN location END AS place,
     width_bucket(at, %(edges)s::timestamptz[]) AS part,
 """
+# The sketches of hours are put one behind the other as they are, the others with their lengths.
 _SUMS: Final = """
-    sum(checks)::bigint AS checks, sum(failures)::bigint AS failures, sum(made)::bigint AS made,
-    sum(times)::bigint AS times, sum(total_us)::bigint AS total_us,
-    min(min_us) AS min_us, max(max_us) AS max_us,
-    sum(dns_times)::bigint AS dns_times, sum(dns_total_us)::bigint AS dns_total_us,
-    sum(connect_times)::bigint AS connect_times,
-    sum(connect_total_us)::bigint AS connect_total_us,
-    sum(tls_times)::bigint AS tls_times, sum(tls_total_us)::bigint AS tls_total_us,
-    sum(ttfb_times)::bigint AS ttfb_times, sum(ttfb_total_us)::bigint AS ttfb_total_us,
-    sum(transfer_times)::bigint AS transfer_times,
-    sum(transfer_total_us)::bigint AS transfer_total_us, string_agg(sketch, '') AS sketch
+    sum(made)::bigint, sum(checks)::bigint, sum(failures)::bigint, sum(times)::bigint,
+    sum(total_us)::bigint, coalesce(min(min_us), 0), coalesce(max(max_us), 0),
+    sum(dns_times)::bigint, sum(connect_times)::bigint, sum(tls_times)::bigint,
+    sum(ttfb_times)::bigint, sum(transfer_times)::bigint,
+    sum(dns_total_us)::bigint, sum(connect_total_us)::bigint, sum(tls_total_us)::bigint,
+    sum(ttfb_total_us)::bigint, sum(transfer_total_us)::bigint,
+    coalesce(string_agg(sketch, '') FILTER (WHERE hours = 1), ''),
+    coalesce(
+        string_agg(int4send(octet_length(sketch)) || sketch, '')
+            FILTER (WHERE hours > 1 AND sketch <> ''),
+        ''
+    )
 """
 _FIGURES: Final = """
-    checks, failures, times, total_us, min_us, max_us, dns_times, dns_total_us, connect_times,
-    connect_total_us, tls_times, tls_total_us, ttfb_times, ttfb_total_us, transfer_times,
-    transfer_total_us, sketch
+    hours, checks, failures, times, total_us, min_us, max_us, dns_times, dns_total_us,
+    connect_times, connect_total_us, tls_times, tls_total_us, ttfb_times, ttfb_total_us,
+    transfer_times, transfer_total_us, sketch
 """
 # In each hour the location with the most results counts for coverage.
 _MOST: Final = """
@@ -51,7 +52,7 @@ _MOST: Final = """
         THEN r.checks ELSE 0 END AS made
 """
 _ASKED: Final = "tenant_id = %(tenant_id)s AND monitor_id = ANY(%(monitor_ids)s::uuid[])"
-# Days and weeks have a row for all locations together, and give way to their hours while stale.
+# Longer spans have a row for all locations together, and give way to their hours while stale.
 _OF_SPANS: Final = (
     """
 FROM unnest(%(lengths)s::smallint[], %(sinces)s::timestamptz[], %(untils)s::timestamptz[])
@@ -110,20 +111,22 @@ _OF_HOURS: Final = (
     + _ASKED
     + ") AS rows GROUP BY 1, 2, 3"
 )
+# Coverage takes in each hour, or piece of one, the location with the most results.
 _OF_RESULTS: Final = (
     """
-    count(*) AS checks, count(*) FILTER (WHERE NOT success) AS failures, 0::bigint AS made,
-    count(dns_us) FILTER (WHERE success) AS dns_times,
-    coalesce(sum(dns_us) FILTER (WHERE success), 0)::bigint AS dns_total_us,
-    count(connect_us) FILTER (WHERE success) AS connect_times,
-    coalesce(sum(connect_us) FILTER (WHERE success), 0)::bigint AS connect_total_us,
-    count(tls_us) FILTER (WHERE success) AS tls_times,
-    coalesce(sum(tls_us) FILTER (WHERE success), 0)::bigint AS tls_total_us,
-    count(ttfb_us) FILTER (WHERE success) AS ttfb_times,
-    coalesce(sum(ttfb_us) FILTER (WHERE success), 0)::bigint AS ttfb_total_us,
-    count(transfer_us) FILTER (WHERE success) AS transfer_times,
-    coalesce(sum(transfer_us) FILTER (WHERE success), 0)::bigint AS transfer_total_us,
-    string_agg(int8send(response_time_us), '') FILTER (WHERE success) AS values
+SELECT monitor_id, CASE WHEN %(by_location)s::boolean OR %(coverage)s THEN location END AS place,
+    width_bucket(at, %(edges)s::timestamptz[]) AS part,
+    CASE WHEN %(coverage)s::boolean THEN date_bin('1 hour', at, '1970-01-05 00:00Z') END AS hour,
+    count(*), count(*) FILTER (WHERE NOT success),
+    count(dns_us) FILTER (WHERE success), count(connect_us) FILTER (WHERE success),
+    count(tls_us) FILTER (WHERE success), count(ttfb_us) FILTER (WHERE success),
+    count(transfer_us) FILTER (WHERE success),
+    coalesce(sum(dns_us) FILTER (WHERE success), 0)::bigint,
+    coalesce(sum(connect_us) FILTER (WHERE success), 0)::bigint,
+    coalesce(sum(tls_us) FILTER (WHERE success), 0)::bigint,
+    coalesce(sum(ttfb_us) FILTER (WHERE success), 0)::bigint,
+    coalesce(sum(transfer_us) FILTER (WHERE success), 0)::bigint,
+    coalesce(string_agg(int8send(response_time_us), '') FILTER (WHERE success), '')
 FROM (
     SELECT check_results.*, scheduled_at AS at FROM check_results
     JOIN unnest(%(sinces)s::timestamptz[], %(untils)s::timestamptz[]) AS edge (since, until)
@@ -131,26 +134,7 @@ FROM (
     WHERE scheduled_at >= %(since)s AND scheduled_at < %(until)s AND
 """  # noqa: S608 - constants only
     + _ASKED
-    + ") AS rows GROUP BY 1, 2, 3"
-)
-_MADE_AT_EDGES: Final = (
-    """
-SELECT monitor_id, sum(most)::bigint AS made FROM (
-    SELECT monitor_id, max(count) AS most FROM (
-        SELECT monitor_id, count(*), date_bin('1 hour', scheduled_at, '1970-01-05 00:00Z') AS hour
-        FROM check_results
-        JOIN unnest(%(sinces)s::timestamptz[], %(untils)s::timestamptz[]) AS edge (since, until)
-            ON scheduled_at >= edge.since AND scheduled_at < edge.until
-        WHERE scheduled_at >= %(since)s AND scheduled_at < %(until)s AND
-"""  # noqa: S608 - constants only
-    + _ASKED
-    + """
-        GROUP BY monitor_id, location, hour
-    ) AS places
-    GROUP BY monitor_id, hour
-) AS hours
-GROUP BY monitor_id
-"""
+    + ") AS rows GROUP BY 1, 2, 3, 4"
 )
 
 
@@ -185,46 +169,58 @@ class Answer:
 
     Attributes:
         sums: By monitor, location and period; without those that have no results.
-        made: How many checks of each monitor count for coverage, if that was asked for.
+        made: How many checks of each monitor and period count for coverage, if that was asked for.
     """
 
     sums: dict[Key, Sums] = field(factory=dict)
-    made: Counter[MonitorId] = field(factory=Counter)
+    made: Counter[tuple[MonitorId, int]] = field(factory=Counter)
 
 
 async def add_up(connection: Connection, asked: Question) -> Answer:
     """Add up results: by rows of sums where there are some for whole hours."""
-    way = plan(asked.parts, await read_spans(connection))
+    there = await read_spans(connection)
+    way = plan(asked.parts, [s for s in there if s.by_location or not asked.by_location])
     answer = Answer()
     found: dict[Key, list[Sums]] = {}
-    sources: list[tuple[LiteralString, dict[str, object]]] = [
-        (_KEY + _SUMS + _OF_HOURS, {"since": since, "until": until})
-        for length, since, until in way.spans
-        if length == OF_RESULTS
-    ]
-    whole = [span for span in way.spans if span[0] != OF_RESULTS]
-    if whole:
-        lengths, sinces, untils = (list(column) for column in zip(*whole, strict=True))
-        ranges: dict[str, object] = {"lengths": lengths, "sinces": sinces, "untils": untils}
-        sources.append((_KEY + _SUMS + _OF_SPANS, ranges))
-    if way.edges:
-        sources.append((_KEY + _OF_RESULTS, _edges(way)))
-    if way.edges and asked.coverage:
-        for row in await _rows(connection, _MADE_AT_EDGES, asked, _edges(way)):
-            answer.made[MonitorId(row["monitor_id"])] += row["made"]
-    for query, values in sources:
+    for query, values in _of_sums(way):
         for number, row in enumerate(await _rows(connection, query, asked, values)):
             if number % SLICE == 0:
                 await asyncio.sleep(0)
-            monitor_id = MonitorId(row["monitor_id"])
-            key = monitor_id, row["location"], row["part"] - 1
-            found.setdefault(key, []).append(_sums(row, asked.operation))
-            answer.made[monitor_id] += row["made"]
+            monitor_id, location, part, made, *figures = row
+            key = MonitorId(monitor_id), location, part - 1
+            found.setdefault(key, []).append(_sums(figures, asked.operation, key))
+            answer.made[key[0], key[2]] += made
+    if way.edges:
+        rows = await _rows(connection, _OF_RESULTS, asked, _edges(way))
+        most: dict[tuple[MonitorId, int, object], int] = {}
+        for number, (monitor_id, location, part, hour, *figures) in enumerate(rows):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+            key = MonitorId(monitor_id), location if asked.by_location else None, part - 1
+            found.setdefault(key, []).append(_exact_sums(figures))
+            place = key[0], key[2], hour
+            most[place] = max(figures[0], most.get(place, 0))
+        for (monitor_id, part, _), made in most.items():
+            answer.made[monitor_id, part] += made
     for number, (key, parts) in enumerate(found.items()):
         if number % SLICE == 0:
             await asyncio.sleep(0)
         answer.sums[key] = Sums.merged(parts)
     return answer
+
+
+def _of_sums(way: Plan) -> Iterator[tuple[LiteralString, dict[str, object]]]:
+    """Return the queries of rows of sums, each with its values."""
+    whole = [span for span in way.spans if span[0] != OF_RESULTS]
+    for length, since, until in way.spans:
+        if length == OF_RESULTS:
+            yield _KEY + _SUMS + _OF_HOURS, {"since": since, "until": until}
+    if whole:
+        lengths, sinces, untils = (list(column) for column in zip(*whole, strict=True))
+        yield (
+            _KEY + _SUMS + _OF_SPANS,
+            {"lengths": lengths, "sinces": sinces, "untils": untils},
+        )
 
 
 def _edges(way: Plan) -> dict[str, object]:
@@ -239,47 +235,50 @@ def _edges(way: Plan) -> dict[str, object]:
 
 async def _rows(
     connection: Connection, query: LiteralString, asked: Question, values: Mapping[str, object]
-) -> list[DictRow]:
+) -> list[tuple[Any, ...]]:
     always = {
         "tenant_id": asked.tenant_id,
         "monitor_ids": list(asked.monitor_ids),
         "by_location": asked.by_location,
+        "coverage": asked.coverage,
         "edges": [part.since for part in asked.parts],
     }
-    cursor = connection.cursor(binary=True, row_factory=dict_row)
+    cursor = connection.cursor(binary=True)
     return await (await cursor.execute(query, {**always, **values})).fetchall()
 
 
-def _sums(row: Mapping[str, Any], operation: str) -> Sums:
-    """Return the sums in a row, which has either a sketch or all response times.
+def _sums(figures: Sequence[Any], operation: str, key: Key) -> Sums:
+    """Return the sums in a row of sums.
 
     Raises:
         CorruptDataError: The sketch is not what this version writes.
     """
-    counts = tuple(row[f"{phase}_times"] for phase in _PHASES)
-    totals = tuple(row[f"{phase}_total_us"] for phase in _PHASES)
-    if "values" in row:
-        times = array("q", row["values"] or b"")
-        if sys.byteorder == "little":
-            times.byteswap()
-        return Sums.counted(
-            checks=row["checks"],
-            failures=row["failures"],
-            values=times,
-            phase_counts=counts,
-            phase_totals_us=totals,
-        )
-    with reading(operation, "sketch of monitor", row["monitor_id"]):
-        sketch = unpack(row["sketch"])
+    checks, failures, times, total_us, min_us, max_us = figures[:6]
+    with reading(operation, "sketch of monitor", key[0]):
+        sketch = unpack(*figures[16:])
     return Sums(
-        checks=row["checks"],
-        failures=row["failures"],
-        times=row["times"],
-        total_us=row["total_us"],
-        min_us=row["min_us"] or 0,
-        max_us=row["max_us"] or 0,
-        phase_counts=counts,
-        phase_totals_us=totals,
+        checks=checks,
+        failures=failures,
+        times=times,
+        total_us=total_us,
+        min_us=min_us,
+        max_us=max_us,
+        phase_counts=tuple(figures[6:11]),
+        phase_totals_us=tuple(figures[11:16]),
         values=None,
         sketch=sketch,
+    )
+
+
+def _exact_sums(figures: Sequence[Any]) -> Sums:
+    """Return the sums in a row that has all response times."""
+    times = array("q", figures[12])
+    if sys.byteorder == "little":
+        times.byteswap()
+    return Sums.counted(
+        checks=figures[0],
+        failures=figures[1],
+        values=times,
+        phase_counts=tuple(figures[2:7]),
+        phase_totals_us=tuple(figures[7:12]),
     )

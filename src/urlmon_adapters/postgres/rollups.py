@@ -1,4 +1,4 @@
-"""Keeps the sums of check results by day and week, and takes away what is too old."""
+"""Keeps the sums of check results over more than an hour, and takes away what is too old."""
 
 from __future__ import annotations
 
@@ -15,20 +15,13 @@ from urlmon.services.repeating import repeating
 from urlmon_adapters.postgres._database import Connection, Database
 from urlmon_adapters.postgres._rollups import ENTER
 from urlmon_adapters.postgres._rows import fetch_one
-from urlmon_adapters.postgres._spans import (
-    DAY_HOURS,
-    EARLIEST,
-    HOUR,
-    WEEK_HOURS,
-    Spans,
-    read_spans,
-)
+from urlmon_adapters.postgres._spans import EARLIEST, HOUR, Spans, read_spans
 
 INTERVAL: Final = timedelta(minutes=15)
-# How long after its end a day is taken for over: results come a little late, and clocks differ.
+# How long after its end a span is taken for over: results come a little late, and clocks differ.
 _GRACE: Final = timedelta(minutes=10)
-# What a span is made of: days of hours, weeks of days.
-_PARTS: Final = {DAY_HOURS: 1, WEEK_HOURS: DAY_HOURS}
+# What a span is made of: most of hours, weeks of days.
+_PARTS: Final = {6: 1, 24: 1, 168: 24}
 _STEP_ROWS: Final = 500
 
 _TURN: Final = """
@@ -45,7 +38,7 @@ _NEWEST_BEFORE: Final = """
 SELECT max(scheduled_at) AT TIME ZONE 'UTC' AS at FROM check_results WHERE scheduled_at < %(at)s
 """
 _REBUILD: Final = "SELECT rebuild_hours(%(at)s, %(at)s + interval '1 hour')"
-# Whoever has begun to store results may not know that the day is over: wait until they are through.
+# Whoever has begun to store results may not know that a span is over: wait until they are through.
 _EXCLUDE: Final = """
 SELECT set_config('lock_timeout', '1s', true),
     pg_advisory_xact_lock(hashtextextended('urlmon.rollups', 0))
@@ -53,7 +46,9 @@ SELECT set_config('lock_timeout', '1s', true),
 _OPEN: Final = """
 INSERT INTO check_rollups (tenant_id, hours, monitor_id, start_at, location, stale)
 SELECT DISTINCT tenant_id, %(hours)s::smallint, monitor_id, %(at)s::timestamptz, place, true
-FROM check_rollups CROSS JOIN LATERAL unnest(ARRAY[location, '']) AS place
+FROM check_rollups CROSS JOIN LATERAL unnest(
+    CASE WHEN %(by_location)s THEN ARRAY[location, ''] ELSE ARRAY[''] END
+) AS place
 WHERE hours = %(part)s AND start_at >= %(at)s AND start_at < %(until)s
 ORDER BY tenant_id, monitor_id, place
 ON CONFLICT (tenant_id, hours, monitor_id, start_at, location) DO NOTHING
@@ -71,7 +66,7 @@ DELETE FROM check_rollups WHERE ctid = ANY(ARRAY(
 
 
 class RollupKeeper:
-    """Makes days and weeks of hours when they are over; any number of processes may have one."""
+    """Makes longer spans of hours when they are over; any number of processes may have one."""
 
     __slots__ = ("_database",)
 
@@ -127,14 +122,14 @@ class RollupKeeper:
             turn = await fetch_one(connection, _TURN, {})
             if turn is None or not turn["mine"]:
                 return False
-            spans = await read_spans(connection)
-            if await _make_hour(connection, spans[1]):
+            all_spans = {spans.hours: spans for spans in await read_spans(connection)}
+            if await _make_hour(connection, all_spans[1]):
                 return True
             now = turn["told_at"].replace(tzinfo=UTC)
             for hours, part in _PARTS.items():
-                if await _close(connection, spans[hours], now):
+                if await _close(connection, all_spans[hours], now):
                     return True
-                if await _open(connection, spans[hours], spans[part]):
+                if await _open(connection, all_spans[hours], all_spans[part]):
                     return True
                 if await _remake(connection, hours, part):
                     return True
@@ -179,7 +174,13 @@ async def _open(connection: Connection, spans: Spans, parts: Spans) -> bool:
     if start > EARLIEST:
         if not parts.made_from <= start < until <= parts.made_until:
             return False
-        values = {"hours": spans.hours, "part": parts.hours, "at": start, "until": until}
+        values = {
+            "hours": spans.hours,
+            "by_location": spans.by_location,
+            "part": parts.hours,
+            "at": start,
+            "until": until,
+        }
         await connection.execute(_OPEN, values)
     made_from, made_until = min(spans.made_from, start), max(spans.made_until, until)
     await _save(connection, evolve(spans, made_from=made_from, made_until=made_until))

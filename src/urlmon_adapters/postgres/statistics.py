@@ -23,7 +23,6 @@ from urlmon.domain.statistics import (
     check_intervals,
     coverage,
     previous,
-    with_previous,
 )
 from urlmon.domain.sums import Sums
 from urlmon.domain.windows import days, windows
@@ -74,10 +73,28 @@ class PostgresCheckStatistics(CheckStatistics):
         require_tenant(tenant_id)
         check_intervals(intervals)
         before = previous(period)
-        return with_previous(
-            await self._summaries(tenant_id, intervals, period),
-            {} if before is None else await self._summaries(tenant_id, intervals, before),
+        asked = Question(
+            operation="CheckStatistics.summary",
+            tenant_id=tenant_id,
+            monitor_ids=list(intervals),
+            parts=[period] if before is None else [before, period],
+            coverage=True,
         )
+        answer = await self._sums(asked)
+        summaries: dict[MonitorId, Summary] = {}
+        for number, (monitor_id, interval) in enumerate(intervals.items()):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+            summary: Summary | None = None
+            for place, part in enumerate(asked.parts):
+                summary = Summary(
+                    period=part,
+                    statistics=answer.sums.get((monitor_id, None, place), Sums()).statistics(),
+                    coverage=coverage(answer.made[monitor_id, place], interval, part),
+                    previous=summary,
+                )
+                summaries[monitor_id] = summary
+        return summaries
 
     async def series(
         self,
@@ -170,28 +187,6 @@ class PostgresCheckStatistics(CheckStatistics):
             DailyUsage(day=day, checks=found.get(number, 0))
             for number, (day, _) in enumerate(dates)
         )
-
-    async def _summaries(
-        self, tenant_id: TenantId, intervals: Mapping[MonitorId, timedelta], period: Period
-    ) -> dict[MonitorId, Summary]:
-        asked = Question(
-            operation="CheckStatistics.summary",
-            tenant_id=tenant_id,
-            monitor_ids=list(intervals),
-            parts=[period],
-            coverage=True,
-        )
-        answer = await self._sums(asked)
-        summaries: dict[MonitorId, Summary] = {}
-        for number, (monitor_id, interval) in enumerate(intervals.items()):
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
-            summaries[monitor_id] = Summary(
-                period=period,
-                statistics=answer.sums.get((monitor_id, None, 0), Sums()).statistics(),
-                coverage=coverage(answer.made[monitor_id], interval, period),
-            )
-        return summaries
 
     async def _parts(
         self,
