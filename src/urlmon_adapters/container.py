@@ -42,10 +42,10 @@ from urlmon.ports import (
     WorkingState,
 )
 from urlmon.services.result_writer import ResultWriter
-from urlmon.services.seeding import Seeding
 from urlmon.services.sweep import Sweep
 from urlmon.services.upkeep import Upkeep
 from urlmon_adapters import _wiring
+from urlmon_adapters._upkeep import wire_upkeep
 from urlmon_adapters.clock import SystemClock
 from urlmon_adapters.influx import Influx, InfluxRollupKeeper
 from urlmon_adapters.postgres import (
@@ -214,20 +214,15 @@ class PersistenceContainer(PersistencePorts):
     working_state: providers.Provider[WorkingState] = providers.Singleton(
         RedisWorkingState, _redis_client
     )
-    _seeding: providers.Provider[Seeding] = providers.Singleton(
-        Seeding,
-        schedule=schedule,
-        alert_state=alert_state,
-        counters=counters,
-        alerts=alerts,
-        results=check_results,
-    )
-    upkeep: providers.Provider[Upkeep] = providers.Singleton(
-        Upkeep,
+    upkeep: providers.Provider[Upkeep] = wire_upkeep(
         working_state=working_state,
         directory=directory,
+        alerts=alerts,
+        results=check_results,
         schedule=schedule,
-        seeding=_seeding,
+        alert_state=alert_state,
+        outbox=outbox,
+        counters=counters,
         locks=locks,
     )
     health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Singleton(

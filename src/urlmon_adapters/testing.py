@@ -30,7 +30,6 @@ from urlmon.ports import (
     WorkingState,
 )
 from urlmon.services.result_writer import Pace, ResultWriter, Timing
-from urlmon.services.seeding import Seeding
 from urlmon.services.sweep import Sweep
 from urlmon.services.upkeep import Upkeep
 from urlmon.testing.alert_state import InMemoryAlertStateCache
@@ -55,6 +54,7 @@ from urlmon.testing.state import InMemoryState
 from urlmon.testing.statistics import InMemoryCheckStatistics
 from urlmon.testing.tenants import InMemoryTenantRepo
 from urlmon.testing.working_state import InMemoryWorkingState
+from urlmon_adapters._upkeep import wire_upkeep
 from urlmon_adapters.container import Opened, PersistencePorts
 
 
@@ -134,20 +134,15 @@ class InMemoryContainer(PersistencePorts):
     working_state: providers.Provider[WorkingState] = providers.Singleton(
         InMemoryWorkingState, state
     )
-    _seeding: providers.Provider[Seeding] = providers.Singleton(
-        Seeding,
-        schedule=schedule,
-        alert_state=alert_state,
-        counters=counters,
-        alerts=alerts,
-        results=check_results,
-    )
-    upkeep: providers.Provider[Upkeep] = providers.Singleton(
-        Upkeep,
+    upkeep: providers.Provider[Upkeep] = wire_upkeep(
         working_state=working_state,
         directory=directory,
+        alerts=alerts,
+        results=check_results,
         schedule=schedule,
-        seeding=_seeding,
+        alert_state=alert_state,
+        outbox=outbox,
+        counters=counters,
         locks=locks,
     )
     health_checks: providers.Provider[tuple[HealthCheck, ...]] = providers.Singleton(

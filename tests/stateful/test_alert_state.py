@@ -71,6 +71,18 @@ class AlertStates(WorkingProgram):
         state = self.seen[number % len(self.seen)]
         self.twins.same(lambda stores: stores.alert_state.seed(*key, state=state))
 
+    @rule(key=KEYS, known=st.none() | st.integers(0), number=st.integers(0))
+    def replace(self, key: tuple[TenantId, MonitorId], known: int | None, number: int) -> None:
+        """Replace the state as it is, or as some monitor's was."""
+        state = self.seen[number % len(self.seen)]
+        before = (
+            self.twins.same(lambda stores: stores.alert_state.get(*key))
+            if known is None
+            else self.seen[known % len(self.seen)]
+        )
+        assert before is not None
+        self.twins.same(lambda stores: stores.alert_state.replace(*key, known=before, state=state))
+
     @precondition(lambda self: any(state.open_alert for state in self.seen))
     @rule(key=KEYS, number=st.integers(0))
     def acknowledge(self, key: tuple[TenantId, MonitorId], number: int) -> None:

@@ -160,6 +160,7 @@ class Outbox(WorkingProgram):
     def compare(self) -> None:
         """What is waiting, and what was given up, are the same."""
         self.twins.same(lambda stores: stores.outbox.backlog())
+        self.twins.same(lambda stores: stores.outbox.on_the_way(TENANT, self.monitors))
         answers = self.twins.ask(lambda stores: stores.outbox.dead_letters(limit=1_000))
         assert answers is not None
         fake, real = (

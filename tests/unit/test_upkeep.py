@@ -5,98 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 from attrs import evolve
+from tests.fixtures.upkept import MINUTE, Application
 
-from urlmon.domain.alerting import AlertPolicy, MonitorStatus, TransitionKind
-from urlmon.domain.check_results import CheckError, ErrorKind
+from urlmon.domain.alerting import MonitorStatus, TransitionKind
 from urlmon.domain.counters import NO_COUNT, FailureCount
 from urlmon.domain.ids import TenantId
 from urlmon.domain.tenants import TenantStatus
 from urlmon.errors import UnavailableError
-from urlmon.services.upkeep import Upkeep
-from urlmon.testing.builders import a_monitor, a_result, a_tenant, an_alert, an_outcome
-from urlmon.testing.clock import FakeClock
-from urlmon_adapters.testing import InMemoryContainer
 
 if TYPE_CHECKING:
-    from urlmon.domain.alerts import Alert
-    from urlmon.domain.monitors import Monitor
+    from collections.abc import Awaitable, Callable
 
-MINUTE: Final = timedelta(minutes=1)
-ERROR: Final = CheckError(kind=ErrorKind.STATUS, message="500")
-
-
-class Application:
-    """A tenant with monitors, over the fakes."""
-
-    def __init__(self) -> None:
-        self.stores = InMemoryContainer()
-        self.state = self.stores.state()
-        self.tenant_id = TenantId.new()
-        clock = self.stores.clock()
-        assert isinstance(clock, FakeClock)
-        self.clock: FakeClock = clock
-        self.upkeep = self.stores.upkeep()
-
-    async def monitor(self, **fields: object) -> Monitor:
-        """Add a monitor; the first adds its tenant, too."""
-        if self.tenant_id not in self.state.tenants:
-            await self.stores.tenants().add(a_tenant(id=self.tenant_id))
-        monitor = a_monitor(self.tenant_id, **fields)
-        return await self.stores.monitors().add(self.tenant_id, monitor)
-
-    async def results(self, monitor: Monitor, pattern: str, *, location: str = "default") -> None:
-        """Store a result a minute up to now: + is a success, - a failure."""
-        first = self.clock.now() - (len(pattern) - 1) * MINUTE
-        await self.stores.check_results().record(
-            [
-                a_result(
-                    monitor.tenant_id,
-                    monitor.id,
-                    location=location,
-                    scheduled_at=first + number * MINUTE,
-                    error=None if sign == "+" else ERROR,
-                )
-                for number, sign in enumerate(pattern)
-            ]
-        )
-
-    async def open(self, monitor: Monitor) -> Alert:
-        """Open an alert five minutes ago."""
-        alert = an_alert(
-            monitor.tenant_id, monitor.id, opened_at=self.clock.now() - 5 * MINUTE, cause="500"
-        )
-        return (await self.stores.alerts().open(monitor.tenant_id, alert)).alert
-
-    async def lose_and_repair(self) -> None:
-        """Lose the working state, and repair it."""
-        self.state.lose_everything()
-        await self.upkeep.repair()
-        assert self.state.whole
-
-    async def told(
-        self, monitor: Monitor, *, success: bool, location: str = "default"
-    ) -> TransitionKind | None:
-        """Record an outcome that is due a minute later; return what is told of it."""
-        self.clock.advance(MINUTE)
-        outcome = an_outcome(
-            monitor.tenant_id,
-            monitor.id,
-            scheduled_at=self.clock.now(),
-            location=location,
-            success=success,
-        )
-        decision = await self.stores.alert_state().record(
-            monitor.tenant_id, outcome, policy=AlertPolicy.of(monitor)
-        )
-        return decision.transition and decision.transition.kind
-
-    def scheduled(self) -> set[object]:
-        """Return which monitors are on the schedule."""
-        return {monitor_id for _, monitor_id in self.state.scheduled}
+    from urlmon.services.upkeep import Upkeep
 
 
 @pytest.fixture
@@ -432,14 +356,7 @@ async def test_until_whole(application: Application) -> None:
     assert sum(waited) == pytest.approx(0.2)
 
 
-def _upkeep(application: Application, pause: object) -> Upkeep:
-    """Build an upkeep whose pauses the test decides."""
-    stores = application.stores
-    return Upkeep(
-        working_state=stores.working_state(),
-        directory=stores.directory(),
-        schedule=stores.schedule(),
-        seeding=stores._seeding(),
-        locks=stores.locks(),
-        pause=pause,  # type: ignore[arg-type]
-    )
+def _upkeep(application: Application, pause: Callable[[float], Awaitable[None]]) -> Upkeep:
+    """Return the upkeep with pauses that the test decides."""
+    application.upkeep._pause = pause
+    return application.upkeep

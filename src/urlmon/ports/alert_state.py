@@ -79,6 +79,19 @@ class AlertStateCache(Protocol):
         """
 
     @abstractmethod
+    async def replace(
+        self, tenant_id: TenantId, monitor_id: MonitorId, *, known: AlertState, state: AlertState
+    ) -> bool:
+        """Store a state in the place of `known`, unless it has changed since that was read.
+
+        For one that contradicts the record, as a store that came back with older data has it.
+        Nothing is added to the outbox by this call.  Repeatable.
+
+        Returns:
+            Whether the state is now the one given.
+        """
+
+    @abstractmethod
     async def suppress(
         self, tenant_id: TenantId, monitor_id: MonitorId, *, until: datetime | None
     ) -> AlertState:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.transitions import ClaimedTransition, DeadLetter
 
 
@@ -74,6 +76,19 @@ class TransitionOutbox(Protocol):
     @abstractmethod
     async def backlog(self) -> int:
         """Return how many transitions are neither settled nor dead letters."""
+
+    @abstractmethod
+    async def on_the_way(
+        self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
+    ) -> frozenset[MonitorId]:
+        """Return those of up to 1,000 monitors with transitions neither settled nor dead letters.
+
+        Until the next claim one may be named whose last transition became a dead letter by its
+        lease's end.  Atomic for each monitor, not across them.
+
+        Raises:
+            InvalidValueError: More than 1,000 ids are given, or `tenant_id` is no `TenantId`.
+        """
 
     @abstractmethod
     async def dead_letters(self, *, limit: int = 100) -> tuple[DeadLetter, ...]:

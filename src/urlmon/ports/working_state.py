@@ -11,12 +11,12 @@ class WorkingState(Protocol):
 
     A store that holds the working state can be emptied: then it is *not whole*, as it is before it
     was first used.  Nothing may begin from nothing there: an alert that is open in the record would
-    never be resolved, or be opened twice.  So until somebody has repaired it (`Repair` in
-    `urlmon.services.repair`),
+    never be resolved, or be opened twice.  So until somebody has repaired it
+    (`urlmon.services.upkeep`),
 
-    - `AlertStateCache.record`, `suppress`, `acknowledge` and `forget`, `Schedule.claim` and
-      `complete`, `FailureCounters.record` and `reset` change nothing and raise `UnavailableError`,
-      whose detail says so;
+    - `AlertStateCache.record`, `replace`, `suppress`, `acknowledge` and `forget`,
+      `Schedule.claim` and `complete`, `FailureCounters.record` and `reset` change nothing and raise
+      `UnavailableError`, whose detail says so;
     - what was lost reads as unknown;
     - `Schedule.upsert`, `seed` and `remove` work, and so do `AlertStateCache.seed` and
       `FailureCounters.seed`.

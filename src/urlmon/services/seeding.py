@@ -8,7 +8,7 @@ from datetime import timedelta
 from operator import attrgetter
 from typing import Final
 
-from urlmon.domain.alerting import UNKNOWN, AlertPolicy
+from urlmon.domain.alerting import UNKNOWN, AlertPolicy, AlertState
 from urlmon.domain.alerts import Alert
 from urlmon.domain.check_results import CheckResult
 from urlmon.domain.counters import NO_COUNT, FailureCount, count, count_ttl
@@ -69,6 +69,16 @@ class Seeding:
             for monitor in monitors
             if monitor.id in opened or monitor.id in newest
         )
+
+    async def state_of(self, monitor: Monitor, alert: Alert | None) -> AlertState:
+        """Return how a monitor stands by its open alert and its newest results.
+
+        Raises:
+            UnavailableError: The store did not answer; call again later.
+        """
+        newest = (await self._results.latest(monitor.tenant_id, [monitor.id])).get(monitor.id)
+        results = await self._known(monitor, newest, more=alert is not None)
+        return restored(AlertPolicy.of(monitor), alert, [each.outcome() for each in results])
 
     async def forget(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         """Forget how a monitor stands that was removed: nobody is reminded of its alert.
@@ -147,6 +157,7 @@ async def together(
         async with turns:
             await call
 
+    calls = list(calls)
     tasks = [asyncio.ensure_future(take_turn(call)) for call in calls]
     try:
         await asyncio.gather(*tasks)
@@ -154,3 +165,5 @@ async def together(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for call in calls:  # one that had no turn was never begun
+            call.close()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import uuid4
 
 from urlmon.domain.directory import MonitorChange
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.monitors import Monitor
+from urlmon.domain.pages import Page
 from urlmon.errors import NotFoundError
 from urlmon.ports import Locks, MonitorDirectory, Schedule, WorkingState
+from urlmon.services.agreement import Agreement
 from urlmon.services.seeding import Seeding, together
 
 _LOCK: Final = "urlmon: upkeep of the working state"
@@ -26,6 +28,10 @@ _TENANTS_AT_ONCE: Final = 4
 _LOOK_SECONDS: Final = 2.0
 _WAIT_SECONDS: Final = 0.05
 _LOOKS_BETWEEN_COMPARISONS: Final = 1_800
+_LOOKS_BETWEEN_DOUBTS: Final = 30
+
+_Key = tuple[TenantId, MonitorId]
+_T = TypeVar("_T")
 
 _log = logging.getLogger("urlmon.upkeep")
 
@@ -40,6 +46,7 @@ class Upkeep:
         directory: MonitorDirectory,
         schedule: Schedule,
         seeding: Seeding,
+        agreement: Agreement,
         locks: Locks,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -50,6 +57,7 @@ class Upkeep:
             directory: What is to be checked, of all tenants.
             schedule: What is kept in step with the directory.
             seeding: Restores what was lost.
+            agreement: Mends what contradicts the record.
             locks: Let one of many do it.
             pause: Waits for so many seconds.
         """
@@ -57,14 +65,16 @@ class Upkeep:
         self._directory = directory
         self._schedule = schedule
         self._seeding = seeding
+        self._agreement = agreement
         self._locks = locks
         self._pause = pause
+        self._doubtful = list[_Key]()
 
     async def lead(self) -> None:
         """Look after the working state until cancelled; return at once where another does.
 
         Every two seconds it repairs what was lost and takes over what changed in the directory;
-        every hour it compares the schedule with all of the directory.
+        every hour, and first of all, it compares the working state with all of the record.
 
         Raises:
             LeaseLostError: Another may have taken over.
@@ -76,11 +86,13 @@ class Upkeep:
             while True:
                 await self._repair()
                 cursor = await self.compare()
-                for _ in range(_LOOKS_BETWEEN_COMPARISONS):
+                for look in range(_LOOKS_BETWEEN_COMPARISONS):
                     await self._pause(_LOOK_SECONDS)
                     if not await self._working_state.is_whole():
                         break
                     cursor = await self.follow(cursor)
+                    if (look + 1) % _LOOKS_BETWEEN_DOUBTS == 0:
+                        await self._look_again()
 
     async def repair(self) -> None:
         """Return once the working state is whole: repair it, or wait for who does.
@@ -110,7 +122,10 @@ class Upkeep:
         return await self._working_state.is_whole()
 
     async def compare(self) -> str | None:
-        """Compare the schedule with all of the directory: what is missing is added, and so on.
+        """Compare the working state with all of the record: the record is right.
+
+        What the schedule misses is added, what it should not have is removed.  Where the open alert
+        is another than the record's (`urlmon.services.agreement`), the monitor is restored.
 
         Returns:
             From where `follow` goes on.
@@ -118,7 +133,16 @@ class Upkeep:
         Raises:
             UnavailableError: A store did not answer; call again later.
         """
-        return await self.follow(None)
+        cursor = await self.follow(None)
+        self._doubtful.clear()
+        held = list[_Key]()
+        async for page in self._changes(None):
+            held += [(each.tenant_id, each.monitor_id) for each in page.items]
+            if len(held) >= _HELD:
+                await self._agree(held)
+                held.clear()
+        await self._agree(held)
+        return cursor
 
     async def follow(self, cursor: str | None) -> str | None:
         """Take over into the schedule what changed in the directory since a cursor.
@@ -127,12 +151,10 @@ class Upkeep:
             InvalidValueError: The directory is not the one that the cursor is from.
             UnavailableError: A store did not answer; call again later.
         """
-        while True:
-            page = await self._directory.changes(cursor=cursor, limit=_PAGE)
-            cursor = page.next_cursor
+        async for page in self._changes(cursor):
             await self._take_over(page.items)
-            if len(page.items) < _PAGE:
-                return cursor
+            cursor = page.next_cursor
+        return cursor
 
     async def _take_over(self, changes: Sequence[MonitorChange]) -> None:
         await self._seeding.schedule([each.monitor for each in changes if each.monitor is not None])
@@ -146,6 +168,23 @@ class Upkeep:
             await self._directory.get(tenant_id, monitor_id)
         except NotFoundError:
             await self._seeding.forget(tenant_id, monitor_id)
+
+    async def _look_again(self) -> None:
+        """Look again at what was in doubt when it was compared."""
+        doubtful, self._doubtful = self._doubtful, []
+        await self._agree(doubtful)
+
+    async def _agree(self, keys: Sequence[_Key]) -> None:
+        """Mend the alerts of monitors that contradict the record, and note those in doubt."""
+        owners = defaultdict[TenantId, list[MonitorId]](list)
+        for tenant_id, monitor_id in keys:
+            owners[tenant_id].append(monitor_id)
+
+        async def restore(tenant_id: TenantId, monitor_ids: Sequence[MonitorId]) -> None:
+            doubtful = await self._agreement.restore(tenant_id, monitor_ids)
+            self._doubtful += [(tenant_id, each) for each in doubtful]
+
+        await _of_each_tenant(restore, owners)
 
     async def _repair(self) -> None:
         """Seed all that was lost, and declare it whole."""
@@ -173,29 +212,16 @@ class Upkeep:
                 owners[monitor.tenant_id].append(monitor)
             seeded, held = seeded + len(monitors), held + len(monitors)
             if held >= _HELD:
-                await self._restore(owners)
+                await _of_each_tenant(self._seeding.restore, owners)
                 owners.clear()
                 held = 0
                 _log.info("rebuilding the working state: %d monitors so far", seeded)
-        await self._restore(owners)
+        await _of_each_tenant(self._seeding.restore, owners)
         return seeded
-
-    async def _restore(self, owners: dict[TenantId, list[Monitor]]) -> None:
-        await together(
-            (
-                self._seeding.restore(tenant_id, monitors[first : first + _PAGE])
-                for tenant_id, monitors in owners.items()
-                for first in range(0, len(monitors), _PAGE)
-            ),
-            at_once=_TENANTS_AT_ONCE,
-        )
 
     async def _restore_idle(self) -> None:
         """Restore what has an open alert and is not active: it needs its state when it is again."""
-        cursor: str | None = None
-        while True:
-            page = await self._directory.changes(cursor=cursor, limit=_PAGE)
-            cursor = page.next_cursor
+        async for page in self._changes(None):
             owners = defaultdict[TenantId, list[MonitorId]](list)
             for each in page.items:
                 if each.monitor is None:
@@ -203,8 +229,6 @@ class Upkeep:
             for tenant_id, monitor_ids in owners.items():
                 opened = await self._seeding.with_open_alerts(tenant_id, monitor_ids)
                 await together(self._restore_one(tenant_id, each) for each in opened)
-            if len(page.items) < _PAGE:
-                return
 
     async def _restore_one(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         try:
@@ -212,6 +236,14 @@ class Upkeep:
         except NotFoundError:  # removed meanwhile
             return
         await self._seeding.restore(tenant_id, [monitor])
+
+    async def _changes(self, cursor: str | None) -> AsyncIterator[Page[MonitorChange]]:
+        """Read the change feed to its end, page by page."""
+        more = True
+        while more:
+            page = await self._directory.changes(cursor=cursor, limit=_PAGE)
+            yield page
+            cursor, more = page.next_cursor, len(page.items) == _PAGE
 
     async def _active(self) -> AsyncIterator[Sequence[Monitor]]:
         """Read the active monitors, page by page."""
@@ -222,3 +254,18 @@ class Upkeep:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+
+async def _of_each_tenant(
+    call: Callable[[TenantId, Sequence[_T]], Coroutine[None, None, None]],
+    owners: Mapping[TenantId, Sequence[_T]],
+) -> None:
+    """Make a call of up to 1,000 of each tenant's, some at a time."""
+    await together(
+        (
+            call(tenant_id, each[first : first + _PAGE])
+            for tenant_id, each in owners.items()
+            for first in range(0, len(each), _PAGE)
+        ),
+        at_once=_TENANTS_AT_ONCE,
+    )

@@ -61,6 +61,16 @@ class InMemoryAlertStateCache(AlertStateCache):
             self._write(tenant_id, monitor_id, known)
             return known == evolve(state, suppressed_until=known.suppressed_until)
 
+    async def replace(
+        self, tenant_id: TenantId, monitor_id: MonitorId, *, known: AlertState, state: AlertState
+    ) -> bool:
+        require_tenant(tenant_id)
+        async with self._state.faults.call("AlertStateCache.replace"):
+            self._state.require_whole("AlertStateCache.replace")
+            if self._read(tenant_id, monitor_id) == known:
+                self._write(tenant_id, monitor_id, state)
+            return self._read(tenant_id, monitor_id) == state
+
     async def suppress(
         self, tenant_id: TenantId, monitor_id: MonitorId, *, until: datetime | None
     ) -> AlertState:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 
-from urlmon.domain.pages import check_page_size
+from urlmon.domain.ids import MonitorId, TenantId, require_tenant
+from urlmon.domain.pages import check_many, check_page_size
 from urlmon.domain.transitions import ClaimedTransition, DeadLetter, check_claim, check_delay
 from urlmon.errors import LeaseLostError
 from urlmon.ports import TransitionOutbox
@@ -53,6 +55,15 @@ class InMemoryTransitionOutbox(TransitionOutbox):
     async def backlog(self) -> int:
         async with self._state.faults.call("TransitionOutbox.backlog"):
             return self._state.outbox.backlog(now=self._state.clock.now())
+
+    async def on_the_way(
+        self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
+    ) -> frozenset[MonitorId]:
+        require_tenant(tenant_id)
+        check_many("monitor_ids", monitor_ids)
+        async with self._state.faults.call("TransitionOutbox.on_the_way"):
+            now, outbox = self._state.clock.now(), self._state.outbox
+            return frozenset(each for each in monitor_ids if outbox.holds(tenant_id, each, now=now))
 
     async def dead_letters(self, *, limit: int = 100) -> tuple[DeadLetter, ...]:
         check_page_size(limit)

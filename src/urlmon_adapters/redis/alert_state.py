@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -18,10 +17,11 @@ from urlmon.domain.ids import AlertId, MonitorId, TenantId, require_owner, requi
 from urlmon.domain.pages import check_many
 from urlmon.errors import NotFoundError
 from urlmon.ports import AlertStateCache
+from urlmon_adapters.redis._by_monitor import read_by_monitor
 from urlmon_adapters.redis._client import RedisClient
 from urlmon_adapters.redis._errors import STORE
 from urlmon_adapters.redis._keys import bucket_of
-from urlmon_adapters.redis._replies import decoding, items, text
+from urlmon_adapters.redis._replies import decoding, text
 from urlmon_adapters.redis._scripts import load
 from urlmon_adapters.redis._states import (
     decode_state,
@@ -74,6 +74,13 @@ class RedisAlertStateCache(AlertStateCache):
             known = decode_state(row)
             return known == evolve(state, suppressed_until=known.suppressed_until)
 
+    async def replace(
+        self, tenant_id: TenantId, monitor_id: MonitorId, *, known: AlertState, state: AlertState
+    ) -> bool:
+        operation = "AlertStateCache.replace"
+        states = encode_state(known), encode_state(state)
+        return await self._run(operation, tenant_id, monitor_id, *states) == "1"
+
     async def suppress(
         self, tenant_id: TenantId, monitor_id: MonitorId, *, until: datetime | None
     ) -> AlertState:
@@ -119,27 +126,14 @@ class RedisAlertStateCache(AlertStateCache):
     async def _read(
         self, operation: str, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
     ) -> dict[MonitorId, AlertState]:
-        require_tenant(tenant_id)
-        if not monitor_ids:
-            return {}
-        buckets = defaultdict[int, list[MonitorId]](list)
-        for each in dict.fromkeys(monitor_ids):
-            buckets[bucket_of(each)].append(each)
-        rows = await self._client.read(
+        rows = await read_by_monitor(
+            self._client,
             operation,
-            *(
-                (
-                    "HMGET",
-                    self._client.keys.alerts(bucket)[0],
-                    *(name_of(tenant_id, each) for each in members),
-                )
-                for bucket, members in buckets.items()
-            ),
+            lambda bucket: self._client.keys.alerts(bucket)[0],
+            tenant_id=tenant_id,
+            monitor_ids=monitor_ids,
         )
         with decoding(operation):
-            found = {
-                each: decode_state("" if row is None else text(row))
-                for members, reply in zip(buckets.values(), rows, strict=True)
-                for each, row in zip(members, items(reply), strict=True)
+            return {
+                each: decode_state("" if row is None else text(row)) for each, row in rows.items()
             }
-        return {each: found[each] for each in monitor_ids}

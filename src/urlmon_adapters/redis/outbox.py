@@ -9,10 +9,12 @@ from typing import Final, Self
 
 from attrs import frozen
 
-from urlmon.domain.pages import check_page_size
+from urlmon.domain.ids import MonitorId, TenantId
+from urlmon.domain.pages import check_many, check_page_size
 from urlmon.domain.transitions import ClaimedTransition, DeadLetter, check_claim, check_delay
 from urlmon.errors import LeaseLostError
 from urlmon.ports import TransitionOutbox
+from urlmon_adapters.redis._by_monitor import read_by_monitor
 from urlmon_adapters.redis._client import RedisClient
 from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import STORE
@@ -76,6 +78,19 @@ class RedisTransitionOutbox(TransitionOutbox):
         replies = await self._run_each(operation, "outbox_count")
         with decoding(operation):
             return sum(map(number, replies))
+
+    async def on_the_way(
+        self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
+    ) -> frozenset[MonitorId]:
+        check_many("monitor_ids", monitor_ids)
+        lines = await read_by_monitor(
+            self._client,
+            "TransitionOutbox.on_the_way",
+            lambda bucket: self._client.keys.outbox(bucket)[-1],
+            tenant_id=tenant_id,
+            monitor_ids=monitor_ids,
+        )
+        return frozenset(each for each, line in lines.items() if line is not None)
 
     async def dead_letters(self, *, limit: int = 100) -> tuple[DeadLetter, ...]:
         check_page_size(limit)

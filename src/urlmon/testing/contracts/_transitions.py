@@ -23,17 +23,17 @@ class Monitor:
 
     def __init__(self, working: WorkingStores) -> None:
         self._cache = working.alert_state
-        self._key = TenantId.new(), MonitorId.new()
+        self.key = TenantId.new(), MonitorId.new()
         self._minute = 0
 
     async def change(self) -> Transition:
         """Make the next transition: a trigger, then its resolve, then the next trigger."""
         outcome = an_outcome(
-            *self._key, scheduled_at=NOON + self._minute * MINUTE, success=self._minute % 2 == 1
+            *self.key, scheduled_at=NOON + self._minute * MINUTE, success=self._minute % 2 == 1
         )
         self._minute += 1
         policy = AlertPolicy(failure_threshold=1)
-        decision = await self._cache.record(self._key[0], outcome, policy=policy)
+        decision = await self._cache.record(self.key[0], outcome, policy=policy)
         assert decision.transition is not None
         return decision.transition
 

@@ -14,6 +14,7 @@ from urlmon.domain.ids import AlertId, MonitorId, TenantId
 from urlmon.errors import InvalidValueError, NotFoundError
 from urlmon.testing.builders import an_outcome
 from urlmon.testing.clock import NOON
+from urlmon.testing.contracts._alert_state_replace import ReplacingContract
 from urlmon.testing.contracts._alert_state_rules import RulesContract
 from urlmon.testing.contracts._alert_states import (
     EARLIEST,
@@ -28,7 +29,7 @@ from urlmon.testing.contracts.stores import WorkingStores
 from urlmon.testing.contracts.texts import HOSTILE_TEXTS
 
 
-class AlertStateCacheContract(RulesContract):
+class AlertStateCacheContract(RulesContract, ReplacingContract):
     """What every `AlertStateCache` must hold."""
 
     async def test_acknowledge(self, working: WorkingStores) -> None:
@@ -183,6 +184,7 @@ class AlertStateCacheContract(RulesContract):
         await cache.suppress(*theirs, until=LATEST)
         await cache.suppress(*theirs, until=None)
         assert await cache.seed(*theirs, state=some_state(monitor))
+        assert not await cache.replace(*theirs, known=state, state=UNKNOWN)
         await cache.record(
             stranger, an_outcome(*theirs, scheduled_at=LATEST, success=True), policy=ONE
         )
@@ -197,6 +199,7 @@ class AlertStateCacheContract(RulesContract):
             lambda nil: cache.get_many(nil, [monitor.id]),
             lambda nil: cache.get_many(nil, []),
             lambda nil: cache.seed(nil, monitor.id, state=UNKNOWN),
+            lambda nil: cache.replace(nil, monitor.id, known=UNKNOWN, state=UNKNOWN),
             lambda nil: cache.suppress(nil, monitor.id, until=None),
             lambda nil: cache.acknowledge(nil, monitor.id, alert_id=AlertId.new()),
             lambda nil: cache.forget(nil, monitor.id),

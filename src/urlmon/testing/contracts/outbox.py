@@ -10,6 +10,7 @@ from urlmon.domain.transitions import MAX_ATTEMPTS, ClaimedTransition, Transitio
 from urlmon.errors import InvalidValueError, LeaseLostError
 from urlmon.testing.clock import NOON
 from urlmon.testing.contracts._outbox_claim import ClaimingContract
+from urlmon.testing.contracts._outbox_on_the_way import OnTheWayContract
 from urlmon.testing.contracts._outbox_owed import OwedContract
 from urlmon.testing.contracts._transitions import (
     DAY,
@@ -27,7 +28,7 @@ from urlmon.testing.contracts.stores import WorkingStores
 from urlmon.testing.contracts.texts import HOSTILE_TEXTS, IMPOSSIBLE_TEXTS
 
 
-class TransitionOutboxContract(ClaimingContract, OwedContract):
+class TransitionOutboxContract(ClaimingContract, OwedContract, OnTheWayContract):
     """What every `TransitionOutbox` must hold."""
 
     async def test_claim_and_settle(self, working: WorkingStores) -> None:

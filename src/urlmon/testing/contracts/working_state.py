@@ -189,6 +189,7 @@ def _refused(working: WorkingStores, claimed: ClaimedCheck) -> list[Awaitable[ob
     minute = timedelta(minutes=1)
     return [
         working.alert_state.record(key[0], outcome, policy=POLICY),
+        working.alert_state.replace(*key, known=UNKNOWN, state=UP),
         working.alert_state.suppress(*key, until=NOON),
         working.alert_state.suppress(*key, until=None),
         working.alert_state.acknowledge(*key, alert_id=AlertId.new()),
