@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from tests.fixtures.servers import leave_out
 
 from urlmon_adapters._settings_model import known_settings
 from urlmon_adapters.cli import main
 from urlmon_adapters.cli.exit_codes import ExitCode
 from urlmon_adapters.container import PersistenceContainer, running
-from urlmon_adapters.servers import MissingServerError, RedisServer
+from urlmon_adapters.servers import RedisServer
 from urlmon_adapters.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,17 +51,6 @@ def nowhere() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{taken.getsockname()[1]}"
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis of the test's own, started already."""
-    try:
-        server = RedisServer(tmp_path / "redis", durable=False)
-    except MissingServerError as exc:
-        leave_out(exc)
-    with server:
-        yield server
 
 
 def give(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:

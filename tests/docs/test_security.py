@@ -59,17 +59,6 @@ def own_postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pos
         yield server
 
 
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis of the test's own: users are a server's."""
-    try:
-        server = RedisServer(tmp_path / "redis", durable=False)
-    except MissingServerError as exc:
-        leave_out(exc)
-    with server:
-        yield server
-
-
 def run_sql(url: str, *texts: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for text in texts:

@@ -328,6 +328,10 @@ async def test_lead(application: Application) -> None:
     await application.stores.schedule().remove(first.tenant_id, first.id)
     await step()
     assert application.scheduled() == {second.id}
+    application.state.origin = "another"
+    await step()
+    assert application.scheduled() == {first.id, second.id}
+    await application.stores.schedule().remove(first.tenant_id, first.id)
     for _ in range(1_800):
         await step()
     assert application.scheduled() == {first.id, second.id}

@@ -33,6 +33,13 @@ class WorkingState(Protocol):
         """Say whether nothing was lost since it was last repaired."""
 
     @abstractmethod
+    async def origin(self) -> str:
+        """Return what names the servers that hold it, each since it was started.
+
+        Where this has changed, it may have come back with older data, though it is whole.
+        """
+
+    @abstractmethod
     async def begin_repair(self, repair_id: str) -> bool:
         """Begin to repair what was lost.
 

@@ -74,7 +74,8 @@ class Upkeep:
         """Look after the working state until cancelled; return at once where another does.
 
         Every two seconds it repairs what was lost and takes over what changed in the directory;
-        every hour, and first of all, it compares the working state with all of the record.
+        every hour, first of all, and where another server took over, it compares the working state
+        with all of the record.
 
         Raises:
             LeaseLostError: Another may have taken over.
@@ -85,10 +86,14 @@ class Upkeep:
                 return
             while True:
                 await self._repair()
+                origin = await self._working_state.origin()
                 cursor = await self.compare()
                 for look in range(_LOOKS_BETWEEN_COMPARISONS):
                     await self._pause(_LOOK_SECONDS)
-                    if not await self._working_state.is_whole():
+                    if (
+                        not await self._working_state.is_whole()
+                        or await self._working_state.origin() != origin
+                    ):
                         break
                     cursor = await self.follow(cursor)
                     if (look + 1) % _LOOKS_BETWEEN_DOUBTS == 0:

@@ -35,6 +35,7 @@ class InMemoryState:
         clock: The time of all of them.
         faults: Makes their calls fail on demand.
         retention: How long check results are kept.
+        origin: What `WorkingState.origin` says.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class InMemoryState:
         self.results: dict[ResultKey, CheckResult] = {}
         self._forget_working_state()
         self.whole = True
+        self.origin = "memory"
         self.repair: str | None = None  # the newest
         self.lease_waiters: list[asyncio.Future[None]] = []
         # These grow for ever, whatever is lost.

@@ -19,6 +19,10 @@ class InMemoryWorkingState(WorkingState):
         async with self._state.faults.call("WorkingState.is_whole"):
             return self._state.whole
 
+    async def origin(self) -> str:
+        async with self._state.faults.call("WorkingState.origin"):
+            return self._state.origin
+
     async def begin_repair(self, repair_id: str) -> bool:
         check_text("repair_id", repair_id, longest=100)
         async with self._state.faults.call("WorkingState.begin_repair"):

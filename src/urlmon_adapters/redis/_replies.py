@@ -41,6 +41,11 @@ def text(reply: Reply) -> str:
     return body(reply).decode()
 
 
+def fields(reply: Reply) -> dict[str, str]:
+    """Return the lines of an answer such as that of `INFO`, by name."""
+    return dict(line.split(":", 1) for line in text(reply).splitlines() if ":" in line)
+
+
 def body(reply: Reply) -> bytes:
     """Return an answer that is bytes of any kind."""
     if not isinstance(reply, bytes):

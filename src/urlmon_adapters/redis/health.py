@@ -11,10 +11,9 @@ from urlmon.domain.health import ComponentHealth, HealthStatus
 from urlmon.errors import StoreError
 from urlmon.ports import Clock, HealthCheck
 from urlmon_adapters.redis._client import RedisClient
-from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._errors import ONE_NODE, STORE
 from urlmon_adapters.redis._nodes import Kind
-from urlmon_adapters.redis._replies import decoding, items, number, text
+from urlmon_adapters.redis._replies import decoding, fields, items, number
 from urlmon_adapters.redis._states import from_us
 
 _OPERATION: Final = "HealthCheck.check"
@@ -70,7 +69,7 @@ class RedisHealthCheck(HealthCheck):
         details, problems, versions = [_topology(kind, [*answers])], list[str](), set[str]()
         for name, (time_reply, info_reply) in answers.items():
             with decoding(_OPERATION):
-                info = _fields(info_reply)
+                info = fields(info_reply)
                 versions.add(info["redis_version"])
                 seconds, microseconds = map(number, items(time_reply))
                 server_time = from_us(seconds * 1_000_000 + microseconds)
@@ -96,15 +95,10 @@ class RedisHealthCheck(HealthCheck):
         """Refuse a cluster in which some keys have no master."""
         answers = await self._client.read_masters(_OPERATION, ("CLUSTER", "INFO"))
         for (reply,) in answers.values():
-            state = _fields(reply)
+            state = fields(reply)
             if (state["cluster_state"], state["cluster_slots_ok"]) != ("ok", _ALL_SLOTS):
                 detail = "the cluster does not serve all keys: see `CLUSTER INFO` and its logs"
                 raise StoreError(STORE, _OPERATION, detail)
-
-
-def _fields(reply: Reply) -> dict[str, str]:
-    """Return the lines of an answer, by name."""
-    return dict(line.split(":", 1) for line in text(reply).splitlines() if ":" in line)
 
 
 def _topology(kind: Kind, masters: Sequence[str]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from urlmon.ports import WorkingState
 from urlmon_adapters.redis._client import RedisClient
 from urlmon_adapters.redis._commands import Reply
 from urlmon_adapters.redis._keys import BUCKETS
+from urlmon_adapters.redis._replies import decoding, fields
 from urlmon_adapters.redis._scripts import load
 
 
@@ -22,6 +23,13 @@ class RedisWorkingState(WorkingState):
             "WorkingState.is_whole", *(("GET", keys.whole(bucket)) for bucket in range(BUCKETS))
         )
         return all(mark == b"whole" for mark in marks)
+
+    async def origin(self) -> str:
+        operation = "WorkingState.origin"
+        answers = await self._client.read_masters(operation, ("INFO", "server"))
+        with decoding(operation):
+            runs = [fields(info)["run_id"] for (info,) in answers.values()]
+        return " ".join(sorted(runs))
 
     async def begin_repair(self, repair_id: str) -> bool:
         return any(await self._run_each("begin_repair", "repair_begin", repair_id))

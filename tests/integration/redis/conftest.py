@@ -7,30 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.servers import leave_out
 from tests.fixtures.working import a_client, declare_whole, is_idle
 
 from urlmon_adapters.redis._cluster import Cluster
 from urlmon_adapters.redis._replies import items, number
-from urlmon_adapters.servers import MissingServerError, RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
     from urlmon_adapters.redis import RedisClient
     from urlmon_adapters.redis._commands import Reply
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that the test may flush, reconfigure, stop and restart."""
-    try:
-        server = RedisServer(tmp_path / "redis", durable=False)
-    except MissingServerError as exc:
-        leave_out(exc)
-    with server:
-        yield server
+    from urlmon_adapters.servers import RedisServer
 
 
 @pytest.fixture

@@ -41,6 +41,13 @@ class WorkingStateContract:
         assert await state.finish_repair("b")
         assert await state.is_whole()
 
+    async def test_origin(self, working: WorkingStores) -> None:
+        """The origin stays the same while the same servers hold the working state."""
+        origin = await working.working_state.origin()
+        await working.alert_state.seed(TenantId.new(), MonitorId.new(), state=UP)
+        assert await working.working_state.origin() == origin
+        assert origin
+
     async def test_repair(self, working: WorkingStores) -> None:
         """What was lost is whole again after a repair, each step of which may be repeated."""
         state = working.working_state
