@@ -12,9 +12,11 @@ from urlmon.errors import StoreError
 from urlmon.ports import Clock, HealthCheck
 from urlmon_adapters.redis._client import RedisClient
 from urlmon_adapters.redis._errors import ONE_NODE, STORE
+from urlmon_adapters.redis._keys import BUCKETS
 from urlmon_adapters.redis._nodes import Kind
 from urlmon_adapters.redis._replies import decoding, fields, items, number
 from urlmon_adapters.redis._states import from_us
+from urlmon_adapters.redis.working_state import count_lost
 
 _OPERATION: Final = "HealthCheck.check"
 _OLDEST: Final = (6, 2)
@@ -24,9 +26,10 @@ _ALL_SLOTS: Final = "16384"
 
 
 class RedisHealthCheck(HealthCheck):
-    """Looks at every master: version, memory, eviction, persistence, clock, and replicas.
+    """Looks at every master, and for the working state.
 
-    By `INFO` and `TIME`, and `CLUSTER INFO` of a cluster, only.
+    Of a master: version, memory, eviction, persistence, clock, and replicas, by `INFO` and `TIME`,
+    and `CLUSTER INFO` of a cluster.
     """
 
     def __init__(self, client: RedisClient, clock: Clock) -> None:
@@ -89,6 +92,13 @@ class RedisHealthCheck(HealthCheck):
                     details.append((f"{detail[0]} of {name}" if several else detail[0], detail[1]))
                 if problem is not None:
                     problems.append(f"{name}: {problem}" if several else problem)
+        lost = await count_lost(self._client, _OPERATION)
+        details.append(("working state", f"{BUCKETS - lost} of {BUCKETS} buckets"))
+        if lost:
+            problems.append(
+                f"the working state is lost, or was never made, in {lost} of {BUCKETS} buckets:"
+                " checks and alerts wait until a running service has rebuilt it from PostgreSQL"
+            )
         return ", ".join(sorted(versions)), details, problems
 
     async def _refuse_gaps(self) -> None:

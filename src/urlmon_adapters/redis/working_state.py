@@ -18,11 +18,7 @@ class RedisWorkingState(WorkingState):
         self._client = client
 
     async def is_whole(self) -> bool:
-        keys = self._client.keys
-        marks = await self._client.read(
-            "WorkingState.is_whole", *(("GET", keys.whole(bucket)) for bucket in range(BUCKETS))
-        )
-        return all(mark == b"whole" for mark in marks)
+        return not await count_lost(self._client, "WorkingState.is_whole")
 
     async def origin(self) -> str:
         operation = "WorkingState.origin"
@@ -47,3 +43,14 @@ class RedisWorkingState(WorkingState):
             [(whole(bucket), repair_id) for bucket in range(BUCKETS)],
             keys=1,
         )
+
+
+async def count_lost(client: RedisClient, operation: str) -> int:
+    """Return how many of all buckets are not whole.
+
+    Raises:
+        StoreError: The driver's error, translated.
+    """
+    whole = client.keys.whole
+    marks = await client.read(operation, *(("GET", whole(bucket)) for bucket in range(BUCKETS)))
+    return sum(mark != b"whole" for mark in marks)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.fixtures.servers import leave_out
-from tests.fixtures.working import a_client, nodes_of
+from tests.fixtures.working import a_client, declare_whole, nodes_of
 
 from urlmon.domain.health import HealthStatus
 from urlmon.testing.clock import FakeClock
@@ -37,7 +37,14 @@ async def test_healthy(own_client: RedisClient, own_redis: RedisServer) -> None:
     assert health.version == own_redis.version
     assert 0 < health.latency_us < 5_000_000
     details = dict(health.details)
-    assert list(details) == ["topology", "memory", "eviction", "persistence", "clock offset"]
+    assert list(details) == [
+        "topology",
+        "memory",
+        "eviction",
+        "persistence",
+        "clock offset",
+        "working state",
+    ]
     assert details["topology"] == "one server"
     assert details["memory"].endswith("without a limit")
     assert details["eviction"] == "noeviction"
@@ -154,6 +161,7 @@ async def test_cluster_that_evicts(tmp_path: Path) -> None:
         client = a_client(servers.url, timeout_seconds=2)
         with servers.masters[2].driver() as driver:
             servers.wait_until("it is noticed", lambda: not driver.info()["connected_slaves"])
+        await declare_whole(client)
         health = await check(client)
         assert health.status is HealthStatus.WARN
         places = [f"127.0.0.1:{each.port}" for each in (evicting, servers.masters[2])]
