@@ -97,6 +97,7 @@ CROSS_TENANT = frozenset(
         "WorkingState.begin_repair",
         "WorkingState.finish_repair",
         "WorkingState.is_whole",
+        "WorkingState.origin",
     }
 )
 """The port methods whose first argument is not a `tenant_id`, and why; every other one's is."""
