@@ -118,23 +118,39 @@ async def read_rolled(
     influx: Influx, operation: str, level: Level, spans: Sequence[int]
 ) -> set[int]:
     """Return which of some spans, in their order, are rolled up."""
-    if not spans:
-        return set()
     found: set[int] = set()
-    query = Select(
-        columns='"read_us"',
-        source=_ROLLED,
-        since_us=level.stands_at(spans[0]),
-        until_us=level.stands_at(spans[-1]) + 1,
-        conditions=['"span" = $span'],
-        values={"span": level.name},
-    )
-    await influx.query(
-        operation,
-        *query.bound(),
-        take=lambda rows: found.update(level.span_at(row[0]) for row in rows.values),
-    )
+    for since, until in level.runs(spans):
+        query = Select(
+            columns='"read_us"',
+            source=_ROLLED,
+            since_us=level.stands_at(since),
+            until_us=level.stands_at(until - level.length_us) + 1,
+            conditions=['"span" = $span'],
+            values={"span": level.name},
+        )
+        await influx.query(
+            operation,
+            *query.bound(),
+            take=lambda rows: found.update(level.span_at(row[0]) for row in rows.values),
+        )
     return found.intersection(spans)
+
+
+@frozen
+class RolledUp:
+    """Which spans are rolled up; asks the bucket once for each."""
+
+    influx: Influx
+    operation: str
+    _known: dict[Level, dict[int, bool]] = field(init=False, factory=dict)
+
+    async def among(self, level: Level, spans: Iterable[int]) -> set[int]:
+        """Return which of some spans, in their order, are."""
+        known = self._known.setdefault(level, {})
+        unknown = [span for span in spans if span not in known]
+        found = await read_rolled(self.influx, self.operation, level, unknown)
+        known.update((span, span in found) for span in unknown)
+        return {span for span in spans if known[span]}
 
 
 async def read_touched(

@@ -14,7 +14,7 @@ from urlmon_adapters.influx._marks import Touched, read_touched
 from urlmon_adapters.influx._points import TIMES, Collector, sum_up
 from urlmon_adapters.influx._queries import TAGS, Select, batches
 from urlmon_adapters.influx._rows import Owner, owner_of
-from urlmon_adapters.influx._spans import HOUR, HOUR_US, Level
+from urlmon_adapters.influx._spans import HOUR, HOUR_US, Level, Stretch
 from urlmon_adapters.influx._sums import TOTAL, Rolled, line, merged, read_at, unpack
 
 COUNT: Final = 'count("checked_at_us")'
@@ -22,10 +22,14 @@ _BY_HOUR_AND_OWNER: Final = 'GROUP BY time(1h), "tenant_id", "monitor_id" fill(n
 _BY_TAGS: Final = f"GROUP BY {TAGS}"
 _BY_OWNER: Final = 'GROUP BY "tenant_id", "monitor_id"'
 _BY_LOCATION: Final = f'{_BY_OWNER}, "location"'
-_LINES_AT_ONCE: Final = 1_000
+_LINES_AT_ONCE: Final = 2_500
 
 Owners = Mapping[MonitorId, Collection[Owner]]
 """Monitors, and whose they are: usually one tenant's each."""
+Hours = Mapping[int, Owners]
+"""Hours, and whose results of each are meant."""
+Texts = dict[int, dict[str, dict[int, str]]]
+"""The rollups that spans consist of, as they are stored: by span, by location, by part."""
 
 
 class Roller:
@@ -51,105 +55,108 @@ class Roller:
         await self._influx.query(self._operation, *query.bound(), take=take)
         return found
 
-    async def roll_hour(self, hour: int, owners: Owners, read_us: int) -> None:
-        """Roll up the results of some monitors; none of one that is named is written as none."""
+    async def roll_hours(self, due: Hours, read_us: int) -> None:
+        """Roll up the results of some hours, which should be near each other.
+
+        None of a monitor that is named for an hour is written as none.
+        """
+        edges = tuple(range(min(due), max(due) + 2 * HOUR_US, HOUR_US))
+        named = {(hour, owner) for hour in due for some in due[hour].values() for owner in some}
+        owners: defaultdict[MonitorId, set[Owner]] = defaultdict(set)
+        for _, owner in named:
+            owners[owner[1]].add(owner)
         for some in batches(tuple(owners)):
             everyone = [owner for monitor_id in some for owner in owners[monitor_id]]
             collector = Collector(everyone)
             query = Select(
                 columns=TIMES,
-                since_us=hour,
-                until_us=hour + HOUR_US,
+                since_us=edges[0],
+                until_us=edges[-1],
                 monitor_ids=some,
                 then=_BY_TAGS,
             )
             await self._influx.query(self._operation, *query.bound(), take=collector)
             lines: list[str] = []
             for owner in everyone:
-                (pieces,) = sum_up(collector.of(owner), (hour, hour + HOUR_US))
-                lines += _lines_of(HOUR, hour, owner, pieces, read_us)
-                await asyncio.sleep(0)  # a monitor can have many results; let others in
+                # In a thread, as a monitor can have thousands of results a day.
+                found = await asyncio.to_thread(sum_up, collector.of(owner), edges)
+                for hour, pieces in zip(edges, found, strict=False):
+                    if (hour, owner) in named:
+                        lines += _lines_of(HOUR, hour, owner, pieces, read_us)
             await self.write(lines)
 
-    async def owners_of(self, parts: Level, span: int, length: int) -> Owners:
-        """Return who has rollups in a span."""
+    async def owners_of(self, parts: Level, since: int, until: int) -> Owners:
+        """Return who has rollups in a stretch of time."""
         found: defaultdict[MonitorId, set[Owner]] = defaultdict(set)
 
         def take(rows: Rows) -> None:
             owner = owner_of(rows.tags)
             found[owner[1]].add(owner)
 
-        query = self._parts(parts, span, length, columns='count("sums")')
+        query = _rollups(parts, since, until, columns='count("sums")')
         await self._influx.query(self._operation, *query.bound(), take=take)
         return found
 
-    async def roll_span(self, level: Level, span: int, owners: Owners, read_us: int) -> None:
-        """Add up the rollups that a day, or a week, of some monitors consists of."""
-        assert level.parts is not None  # noqa: S101 - only of days and weeks
+    async def roll_spans(
+        self, level: Level, spans: Sequence[int], owners: Owners, read_us: int
+    ) -> None:
+        """Add up the rollups that some days, or weeks, which adjoin each other, consist of."""
         for some in batches(tuple(owners)):
-            everyone = {owner for monitor_id in some for owner in owners[monitor_id]}
-            touched = await read_touched(self._influx, self._operation, span, monitor_ids=some)
-            texts: dict[Owner, dict[str, dict[int, str]]] = {owner: {} for owner in everyone}
-            for by_location in (False, True):
-                await self._read_parts(level, span, some, texts, by_location=by_location)
+            since, until = spans[0], spans[-1] + level.length_us
+            touched = await read_touched(self._influx, self._operation, since, monitor_ids=some)
+            texts = await self._read_parts(level, (since, until), some)
             lines: list[str] = []
-            for owner in everyone:
-                unpacked = {
-                    location: {at: unpack(text) for at, text in by_span.items()}
-                    for location, by_span in texts[owner].items()
-                }
-                pieces = {name: merged(parts.values()) for name, parts in unpacked.items()}
-                whole = _hold(level, span, touched.get(owner), unpacked.get(TOTAL, {}))
-                lines += _lines_of(level, span, owner, pieces, read_us if whole else 0)
-                await asyncio.sleep(0)
+            for owner in (owner for monitor_id in some for owner in owners[monitor_id]):
+                what, mine = touched.get(owner), texts.get(owner, {})
+                for span in spans:
+                    if span in mine:
+                        lines += _lines_of_parts(level, span, owner, what, mine[span], read_us)
+                        await asyncio.sleep(0)  # a span can have many parts; let others in
             await self.write(lines)
 
     async def _read_parts(
-        self,
-        level: Level,
-        span: int,
-        some: Sequence[MonitorId],
-        texts: Mapping[Owner, dict[str, dict[int, str]]],
-        *,
-        by_location: bool,
-    ) -> None:
-        parts = level.parts or level
+        self, level: Level, stretch: Stretch, some: Sequence[MonitorId]
+    ) -> Mapping[Owner, Texts]:
+        assert level.parts is not None  # noqa: S101 - only of days and weeks
+        parts = level.parts
+        texts: defaultdict[Owner, Texts] = defaultdict(dict)
 
         def take(rows: Rows) -> None:
-            mine = texts.get(owner_of(rows.tags))
-            if mine is not None:
-                place = mine.setdefault(rows.tags["location"] if by_location else TOTAL, {})
-                place |= {parts.span_at(time): text for time, text in rows.values}
+            mine, location = texts[owner_of(rows.tags)], rows.tags.get("location", TOTAL)
+            for time, text in rows.values:
+                part = parts.span_at(time)
+                span = part - part % level.length_us
+                mine.setdefault(span, {}).setdefault(location, {})[part] = text
 
-        query = self._parts(
-            parts, span, level.length_us, columns='"sums"', some=some, by_location=by_location
-        )
-        await self._influx.query(self._operation, *query.bound(), take=take)
-
-    @staticmethod
-    def _parts(
-        parts: Level,
-        span: int,
-        length: int,
-        *,
-        columns: str,
-        some: Sequence[MonitorId] = (),
-        by_location: bool = False,
-    ) -> Select:
-        """Return the query of the rollups that a span consists of."""
-        return Select(
-            columns=columns,
-            source=parts.source(by_location=by_location),
-            since_us=parts.stands_at(span),
-            until_us=parts.stands_at(span + length - parts.length_us) + 1,
-            monitor_ids=some,
-            then=_BY_LOCATION if by_location else _BY_OWNER,
-        )
+        for by_location in (False, True):
+            query = _rollups(parts, *stretch, columns='"sums"', some=some, by_location=by_location)
+            await self._influx.query(self._operation, *query.bound(), take=take)
+        return texts
 
     async def write(self, lines: Iterable[str]) -> None:
         left = iter(lines)
-        while some := "".join(islice(left, 1_000)):
+        while some := "".join(islice(left, _LINES_AT_ONCE)):
             await self._influx.write(self._operation, [some.encode()])
+
+
+def _rollups(
+    level: Level,
+    since: int,
+    until: int,
+    *,
+    columns: str,
+    some: Sequence[MonitorId] = (),
+    by_location: bool = False,
+) -> Select:
+    """Return the query of the rollups of a stretch of time."""
+    return Select(
+        columns=columns,
+        source=level.source(by_location=by_location),
+        since_us=level.stands_at(since),
+        until_us=level.stands_at(until - level.length_us) + 1,
+        monitor_ids=some,
+        then=_BY_LOCATION if by_location else _BY_OWNER,
+    )
 
 
 def _lines_of(
@@ -158,6 +165,24 @@ def _lines_of(
     """Return the points of a span, at least that of the total."""
     there = pieces or {TOTAL: merged(())}
     return [line(level, span, owner, name, read_at(each, read_us)) for name, each in there.items()]
+
+
+def _lines_of_parts(
+    level: Level,
+    span: int,
+    owner: Owner,
+    touched: Touched | None,
+    texts: Mapping[str, Mapping[int, str]],
+    read_us: int,
+) -> list[str]:
+    """Return the points of a span, added up from its parts."""
+    unpacked = {
+        location: {at: unpack(text) for at, text in parts.items()}
+        for location, parts in texts.items()
+    }
+    pieces = {location: merged(parts.values()) for location, parts in unpacked.items()}
+    whole = _hold(level, span, touched, unpacked.get(TOTAL, {}))
+    return _lines_of(level, span, owner, pieces, read_us if whole else 0)
 
 
 def _hold(level: Level, span: int, touched: Touched | None, parts: Mapping[int, Rolled]) -> bool:

@@ -18,15 +18,13 @@ from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon_adapters.influx._client import Influx, Rows
 from urlmon_adapters.influx._lines import microseconds
-from urlmon_adapters.influx._marks import Touched, read_rolled, read_touched
+from urlmon_adapters.influx._marks import RolledUp, Touched, read_touched
 from urlmon_adapters.influx._points import TIMES, Collector, sum_up
 from urlmon_adapters.influx._queries import TAGS, Select, batches
 from urlmon_adapters.influx._rows import Owner, check_owner
 from urlmon_adapters.influx._spans import LEVELS, Level, Stretch, joined
 from urlmon_adapters.influx._sums import TOTAL, Rolled, merged, read_us_of, unpack
 
-# Rollups that are read in vain, between others that are wanted, cost less than a query more.
-_GAP: Final = 24
 _BY_TAGS: Final = f"GROUP BY {TAGS}"
 _BY_OWNER: Final = 'GROUP BY "tenant_id", "monitor_id"'
 _BY_LOCATION: Final = f'{_BY_OWNER}, "location"'
@@ -48,6 +46,7 @@ class Summing:
         monitor_ids: The monitors.
         parts: Stretches of time in their order, which do not overlap.
         by_location: Whether each location is added up, or all together as the `TOTAL`.
+        rolled_up: Which spans have rollups.
     """
 
     influx: Influx
@@ -56,6 +55,7 @@ class Summing:
     monitor_ids: Sequence[MonitorId]
     parts: Sequence[Stretch]
     by_location: bool
+    rolled_up: RolledUp
     _touched: Mapping[Owner, Touched] = field(init=False, factory=dict)
     _left: list[list[Stretch]] = field(init=False, factory=list)
     _found: dict[MonitorId, list[Pieces]] = field(init=False, factory=dict)
@@ -92,7 +92,7 @@ class Summing:
             for since, until in left
             for span in level.within(since, until)
         }
-        marked = await read_rolled(self.influx, self.operation, level, list(wanted))
+        marked = await self.rolled_up.among(level, wanted)
         wanted = {span: place for span, place in wanted.items() if span in marked}
         texts = await self._read(level, list(wanted))
         good = self._good(level, wanted, texts)
@@ -140,10 +140,7 @@ class Summing:
             for time, text in rows.values:
                 texts.setdefault((monitor_id, level.span_at(time)), {})[location] = text
 
-        runs = joined(
-            ((span, span + level.length_us) for span in spans), gap=_GAP * level.length_us
-        )
-        for since, until in runs:
+        for since, until in level.runs(spans):
             query = Select(
                 columns='"sums"',
                 source=level.source(by_location=self.by_location),
@@ -202,6 +199,7 @@ async def add_up(
         by_location: Whether each location is added up, or all together as the `TOTAL`.
     """
     edges = [microseconds(each.since) for each in periods] + [microseconds(periods[-1].until)]
+    rolled_up = RolledUp(influx, operation)
     found: dict[MonitorId, list[dict[str, Rolled]]] = {}
     for some in batches(monitor_ids):
         summing = Summing(
@@ -211,6 +209,7 @@ async def add_up(
             monitor_ids=some,
             parts=list(pairwise(edges)),
             by_location=by_location,
+            rolled_up=rolled_up,
         )
         found |= await summing.run()
     return found

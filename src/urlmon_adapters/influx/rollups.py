@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from itertools import chain, groupby
 from typing import Final
 
 from urlmon.domain.ids import MonitorId
@@ -17,7 +18,7 @@ from urlmon_adapters.influx._client import Influx
 from urlmon_adapters.influx._lines import microseconds
 from urlmon_adapters.influx._marks import read_rolled, read_touched, redone_line, rolled_line
 from urlmon_adapters.influx._queries import Select
-from urlmon_adapters.influx._rolling import COUNT, Owners, Roller
+from urlmon_adapters.influx._rolling import COUNT, Hours, Roller
 from urlmon_adapters.influx._rows import Owner
 from urlmon_adapters.influx._spans import (
     CLOSED_AFTER_US,
@@ -32,12 +33,11 @@ from urlmon_adapters.influx._spans import (
 
 _RUN: Final = "InfluxRollupKeeper.run"
 _BY_HOUR: Final = "GROUP BY time(1h) fill(none)"
-# So many to do, as after a time without upkeep, that empty ones are looked for first.
+# So many hours to do, as after a time without upkeep, that empty ones are looked for first.
 _MANY: Final = 24
+# So many days, or weeks, at most are added up together.
+_SPANS_AT_ONCE: Final = 7
 _MICROSECOND: Final = timedelta(microseconds=1)
-
-Hours = dict[int, Owners]
-"""Hours, and whose results of each are meant."""
 
 
 class InfluxRollupKeeper:
@@ -70,25 +70,24 @@ class InfluxRollupKeeper:
         hours = list(HOUR.within(now - self._retention_us - HOUR_US, now - CLOSED_AFTER_US))
         await self._roll_hours(hours)
         await self._redo(hours)
+        there = set(hours)
         for level in (DAY, WEEK):
-            spans = list(level.within(hours[0], hours[-1] + HOUR_US))
-            await self._roll_longer(level, spans)
+            there = await self._roll_longer(level, there)
 
     async def _roll_hours(self, hours: Sequence[int]) -> None:
-        """Roll up the hours that have not been yet, a day at a time."""
+        """Roll up the hours that have not been yet, those of a day together."""
         marked = await read_rolled(self._influx, _RUN, HOUR, hours)
         missing = [hour for hour in hours if hour not in marked]
         if len(missing) > _MANY:
             missing = await self._leave_empty(missing)
-        by_day: defaultdict[int, list[int]] = defaultdict(list)
-        for hour in missing:
-            by_day[hour // DAY_US].append(hour)
-        for day in sorted(by_day, reverse=True):
+        for _, some in groupby(reversed(missing), lambda hour: hour // DAY_US):
+            day = sorted(some)
             read_us = self._now()
-            owners = await self._roller.owners_by_hour(by_day[day][0], by_day[day][-1] + HOUR_US)
-            for hour in by_day[day]:
-                await self._roller.roll_hour(hour, owners.get(hour, {}), read_us)
-            await self._roller.write(rolled_line(HOUR, hour, read_us) for hour in by_day[day])
+            owners = await self._roller.owners_by_hour(day[0], day[-1] + HOUR_US)
+            due = {hour: owners[hour] for hour in day if hour in owners}
+            if due:
+                await self._roller.roll_hours(due, read_us)
+            await self._roller.write(rolled_line(HOUR, hour, read_us) for hour in day)
 
     async def _leave_empty(self, hours: Sequence[int]) -> list[int]:
         """Mark the hours without any results, and return the others."""
@@ -114,25 +113,23 @@ class InfluxRollupKeeper:
                 done = what.redone.get(hour, 0) > late_us + GRACE_US
                 if not done and late_us + GRACE_US < now and hour <= hours[-1]:
                     due[hour][owner[1]].append(owner)
-        for week in sorted({hour - hour % WEEK.length_us for hour in due}, reverse=True):
-            await self._redo_hours(
-                {hour: due[hour] for hour in sorted(due) if hour - hour % WEEK.length_us == week}
-            )
+        for _, some in groupby(sorted(due, reverse=True), lambda hour: hour // WEEK.length_us):
+            await self._redo_hours({hour: due[hour] for hour in sorted(some)})
 
     async def _redo_hours(self, due: Hours) -> None:
         """Roll up again some hours of one week, and then the days and the week."""
         read_us = self._now()
-        for hour, owners in due.items():
-            await self._roller.roll_hour(hour, owners, read_us)
+        for _, hours in groupby(due, lambda hour: hour // DAY_US):
+            await self._roller.roll_hours({hour: due[hour] for hour in hours}, read_us)
+        everyone: defaultdict[MonitorId, set[Owner]] = defaultdict(set)
+        for monitor_id, some in chain.from_iterable(owners.items() for owners in due.values()):
+            everyone[monitor_id].update(some)
         for level in (DAY, WEEK):
-            spans: defaultdict[int, defaultdict[MonitorId, set[Owner]]]
-            spans = defaultdict(lambda: defaultdict(set))
-            for hour, owners in due.items():
-                for monitor_id, some in owners.items():
-                    spans[hour - hour % level.length_us][monitor_id].update(some)
             now = self._now()
-            for span in await read_rolled(self._influx, _RUN, level, sorted(spans)):
-                await self._roller.roll_span(level, span, spans[span], now)
+            spans = sorted({hour - hour % level.length_us for hour in due})
+            there = sorted(await read_rolled(self._influx, _RUN, level, spans))
+            if there:
+                await self._roller.roll_spans(level, there, everyone, now)
         await self._roller.write(
             redone_line(owner, hour, read_us)
             for hour, owners in due.items()
@@ -140,47 +137,25 @@ class InfluxRollupKeeper:
             for owner in some
         )
 
-    async def _roll_longer(self, level: Level, spans: Sequence[int]) -> None:
-        """Roll up the days, or weeks, all of whose parts are rolled up."""
-        if level.parts is None or not spans:
-            return
-        marked = await read_rolled(self._influx, _RUN, level, spans)
+    async def _roll_longer(self, level: Level, parts: Collection[int]) -> set[int]:
+        """Roll up the days, or weeks, all of whose parts are rolled up; return all that are."""
+        assert level.parts is not None  # noqa: S101 - only of days and weeks
         length = level.length_us
-        parts = list(level.parts.within(spans[0], spans[-1] + length))
-        there = await read_rolled(self._influx, _RUN, level.parts, parts)
+        spans = level.within(min(parts), max(parts) + level.parts.length_us) if parts else ()
+        marked = await read_rolled(self._influx, _RUN, level, spans)
         due = [
             span
             for span in reversed(spans)
-            if span not in marked and there.issuperset(level.parts.within(span, span + length))
+            if span not in marked
+            and all(map(parts.__contains__, level.parts.within(span, span + length)))
         ]
-        read_us = self._now()
-        full = await self._full(level.parts, due, length)
-        empty = (span for span in due if span not in full)
-        await self._roller.write(rolled_line(level, span, read_us) for span in empty)
-        for span in (each for each in due if each in full):
+        for start in range(0, len(due), _SPANS_AT_ONCE):
+            some = due[start : start + _SPANS_AT_ONCE][::-1]
             read_us = self._now()
-            owners = await self._roller.owners_of(level.parts, span, length)
-            await self._roller.roll_span(level, span, owners, read_us)
-            await self._roller.write([rolled_line(level, span, read_us)])
-
-    async def _full(self, parts: Level, spans: Sequence[int], length: int) -> Collection[int]:
-        """Return which spans, the newest first, may have rollups; asks only if they are many."""
-        if parts.block or len(spans) <= _MANY:
-            return spans
-        full = set[int]()
-        query = Select(
-            columns='count("sums")',
-            source=parts.source(by_location=False),
-            since_us=spans[-1],
-            until_us=spans[0] + length,
-            then=_BY_HOUR,
-        )
-        await self._influx.query(
-            _RUN,
-            *query.bound(),
-            take=lambda rows: full.update(row[0] - row[0] % length for row in rows.values),
-        )
-        return full
+            owners = await self._roller.owners_of(level.parts, some[0], some[-1] + length)
+            await self._roller.roll_spans(level, some, owners, read_us)
+            await self._roller.write(rolled_line(level, span, read_us) for span in some)
+        return marked.union(due)
 
     def _now(self) -> int:
         return microseconds(self._clock.now())
