@@ -13,6 +13,7 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
 from urlmon_adapters.redis._commands import Command, Fate
+from urlmon_adapters.redis._sharing import Call, Sharing
 
 Address: TypeAlias = tuple[str, int]
 Options: TypeAlias = Mapping[str, Any]
@@ -79,6 +80,7 @@ class Node:
 
     Attributes:
         pool: The connections.
+        sharing: Who uses them.
         retired: Whether a connection is closed after its use.
     """
 
@@ -91,8 +93,7 @@ class Node:
         """
         self.pool = ConnectionPool(**options)
         self.pool.max_connections = max(largest, self.pool.max_connections)
-        # Instead of the driver's blocking pool: a semaphore survives the cancelling of a waiter.
-        self._slots = asyncio.Semaphore(largest)
+        self.sharing = Sharing(self._send, largest=largest)
         self.retired = False
 
     @property
@@ -117,21 +118,7 @@ class Node:
         Raises:
             RedisError: The connection could not be made, or was lost.
         """
-        async with self._slots:
-            connection = await self.pool.get_connection()  # type: ignore[no-untyped-call]
-            try:
-                for command in commands:
-                    command.fate = Fate.SENT
-                # The driver's own packer is in Python, and takes eight times as long.
-                packed = b"".join(map(_pack, commands))
-                await connection.send_packed_command(packed)
-                for command in commands:
-                    await _hear(connection, command)
-            finally:
-                # The driver has closed it if it was left in the midst of an answer.
-                await self.pool.release(connection)
-                if self.retired:
-                    await self.pool.disconnect(inuse_connections=False)
+        await self.sharing.exchange(commands)
 
     async def retire(self) -> None:
         """Close the connections that nobody uses, and the others after their use."""
@@ -141,6 +128,31 @@ class Node:
     async def aclose(self) -> None:
         """Close every connection; the next use would open one again."""
         await self.pool.aclose()
+        await self.sharing.settle()
+
+    async def _send(self, calls: Sequence[Call]) -> None:
+        """Send calls on one connection, those that were not cancelled meanwhile."""
+        connection = await self.pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            calls = [call for call in calls if not call.done.done()]
+            commands = [command for call in calls for command in call.commands]
+            for command in commands:
+                command.fate = Fate.SENT
+            # The driver's own packer is in Python, and takes eight times as long.
+            await connection.send_packed_command(b"".join(map(_pack, commands)))
+            for call in calls:
+                for command in call.commands:
+                    await _hear(connection, command)
+                if not call.done.done():
+                    call.done.set_result(None)
+        except BaseException:
+            # There may be answers on the way that nobody waits for.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self.pool.release(connection)
+            if self.retired:
+                await self.pool.disconnect(inuse_connections=False)
 
 
 class OneServer(Topology):
@@ -200,11 +212,9 @@ def _pack(command: Command) -> bytes:
 async def _hear(connection: AbstractConnection, command: Command) -> None:
     """Note the answer to a command; an error of its own does not keep others from being heard."""
     try:
-        command.answer = await connection.read_response()
+        command.answer = await connection.read_response(disconnect_on_error=False)
     except RedisError as exc:
-        if exc.status_code is not None or isinstance(exc, ResponseError):
-            command.answer, command.fate = exc, Fate.ANSWERED
-        if not isinstance(exc, ResponseError):
-            raise  # the driver has closed the connection
-    else:
-        command.fate = Fate.ANSWERED
+        if exc.status_code is None and not isinstance(exc, ResponseError):
+            raise  # the connection was lost
+        command.answer = exc
+    command.fate = Fate.ANSWERED

@@ -27,7 +27,7 @@ _OURS: Final[Options] = {
 }
 
 
-def build_topology(url: str, *, largest: int = 50) -> Topology:
+def build_topology(url: str, *, largest: int = 4) -> Topology:
     """Find out from a URL how the servers stand together; connects to none of them.
 
     Args:
