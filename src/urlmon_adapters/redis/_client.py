@@ -44,7 +44,8 @@ class StoreTime:
 class RedisClient:
     """Commands and scripts.  Belongs to one event loop.
 
-    Cancelling a call closes the connections it used: no answer is ever taken for another's.
+    Calls that are made together are sent together.  Cancelling one of them disturbs no other, and
+    no answer is ever taken for another's.
 
     Attributes:
         keys: Builds the keys.
