@@ -16,7 +16,7 @@ from tests.fixtures.working import remove_keys
 from tests.integration.test_container import PORTS
 
 import urlmon.ports
-from urlmon.domain.alerting import AlertPolicy, AlertState, MonitorStatus
+from urlmon.domain.alerting import UNKNOWN, AlertPolicy, AlertState, MonitorStatus
 from urlmon.domain.alerts import Alert
 from urlmon.domain.channels import NotificationChannel
 from urlmon.domain.check_results import CheckError, ErrorKind
@@ -130,6 +130,7 @@ def arguments(intruder: TenantId, of: Household) -> dict[str, Any]:
             a_result(intruder, monitor_id, scheduled_at=NOW, error=ERROR, status_code=None)
         ],
         "policy": POLICY,
+        "known": UNKNOWN,
         "state": AlertState(status=MonitorStatus.UP, since=NOW),
         "status": TenantStatus.SUSPENDED,
         "period": PERIOD,
