@@ -15,6 +15,7 @@ from urlmon.ports import CheckResultStore
 from urlmon.services._isolation import MOST_REJECTED, Findings, isolate
 from urlmon.services._lane_state import Flight, LaneState, flat
 from urlmon.services._parcels import Parcel
+from urlmon.services.gently import let_go
 
 _IN_FLIGHT: Final = 2
 _PROBE: Final = 100
@@ -148,6 +149,7 @@ class Sender:
             now = state.timing.monotonic()
             count = sum(map(len, parcels))
             self._drain_at = now + (count / state.pace.drain_rate if found else _RETRY)
+            del found  # the parcels alone hold the results now
             if parcels:
                 flight = Flight(parcels, now)
                 state.flights.add(flight)
@@ -170,6 +172,7 @@ class Sender:
         except Exception as exc:  # noqa: BLE001 - a driver's own: nothing is lost over it
             _log.exception("%s failed in a way that it should not", self._state.name)
             self._failed(f"it failed with {type(exc).__name__}")
+        await let_go(results)
 
     async def _recorded(self, results: Sequence[CheckResult]) -> Findings:
         """Have a batch stored, part by part where the store fails over some of it."""
@@ -257,6 +260,7 @@ class Sender:
             count = len(parcel)
             if whole:
                 state.settle(parcel, parcel.results, "stored")
+                parcel.results = ()
             elif self._settle(parcel, findings, at):
                 again.append(parcel)
             at += count
