@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from attrs import AttrsInstance, fields
 
+from urlmon.domain.check_results import CheckResult, Phases
+
 T = TypeVar("T", bound=AttrsInstance)
+
+_PHASES = tuple(each.name for each in fields(Phases))
+_ORDERED = (
+    "scheduled_at",
+    "checked_at",
+    "status_code",
+    "response_time_us",
+    "tls_expires_at",
+    "size_bytes",
+)
 
 
 def unchecked(cls: type[T], count: int, columns: Mapping[str, Iterable[object]]) -> list[T]:
@@ -28,3 +40,36 @@ def unchecked(cls: type[T], count: int, columns: Mapping[str, Iterable[object]])
         # Field by field, as that needs no loop in Python.
         deque(map(getattr(cls, each.name).__set__, found, columns[each.name]), maxlen=0)
     return found
+
+
+def results_of(columns: Mapping[str, Sequence[Any]]) -> list[CheckResult]:
+    """Make results, of which the domain sees the extremes only.
+
+    It is shown one that has the least of each number and instant, and one that has the most, for
+    each location: whatever lies in between is as good.
+
+    Args:
+        columns: The fields of `CheckResult` and of `Phases`, each with one value a result, as many
+            of each.  Ids and errors are objects of the domain, and instants have the zone `UTC`.
+
+    Raises:
+        InvalidValueError: There is no such result.
+        TypeError: The values of a column are of classes that do not go together.
+    """
+    count = len(columns["location"])
+    least: dict[str, Any] = {}
+    most: dict[str, Any] = {}
+    for name in (*_PHASES, *_ORDERED):
+        known = [value for value in columns[name] if value is not None]
+        least[name], most[name] = min(known, default=None), max(known, default=None)
+    for location in set(columns["location"]):
+        for extremes in (least, most):
+            CheckResult(
+                tenant_id=columns["tenant_id"][0],
+                monitor_id=columns["monitor_id"][0],
+                location=location,
+                phases=Phases(**{name: extremes[name] for name in _PHASES}),
+                **{name: extremes[name] for name in _ORDERED},
+            )
+    phases = unchecked(Phases, count, columns)
+    return unchecked(CheckResult, count, {**columns, "phases": phases})

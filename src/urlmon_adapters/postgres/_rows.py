@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg.types.json import Jsonb
 
 from urlmon.domain.ids import ChannelId, MonitorId, TenantId
@@ -46,6 +46,14 @@ async def fetch_all(
 ) -> list[DictRow]:
     """Run a query and return its rows, each by column."""
     cursor = connection.cursor(row_factory=dict_row)
+    return await (await cursor.execute(query, values)).fetchall()
+
+
+async def fetch_tuples(
+    connection: Connection, query: LiteralString, values: Mapping[str, object]
+) -> list[TupleRow]:
+    """Run a query and return its rows as tuples: for many of them, which come in binary."""
+    cursor = connection.cursor(binary=True)
     return await (await cursor.execute(query, values)).fetchall()
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from urlmon.domain.check_results import CheckResult, archive_page, archive_position
-from urlmon.domain.ids import TenantId
 from urlmon.domain.pages import Page, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultArchive
-from urlmon_adapters.postgres._check_result_rows import SELECT_RESULTS, result_from
+from urlmon_adapters.postgres._check_result_rows import SELECT_RESULTS, results_from
 from urlmon_adapters.postgres._database import Database
 from urlmon_adapters.postgres._repeats import repeatable
-from urlmon_adapters.postgres._rows import fetch_all
+from urlmon_adapters.postgres._rows import fetch_tuples
 
 # In the order of the primary key.  The first comparison lets the server leave partitions out.
 _SCAN: Final = (
@@ -55,6 +54,5 @@ class PostgresCheckResultArchive(CheckResultArchive):
             "count": limit + 1,
         }
         async with self._database.everyone(operation) as connection:
-            rows = await fetch_all(connection, _SCAN, values)
-        found = [result_from(row, TenantId(row["tenant_id"]), operation) for row in rows]
-        return archive_page(found, limit)
+            rows = await fetch_tuples(connection, _SCAN, values)
+        return archive_page(results_from(rows, operation), limit)

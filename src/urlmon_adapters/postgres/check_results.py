@@ -20,30 +20,41 @@ from urlmon.domain.pages import Page, check_many, check_page_size
 from urlmon.domain.periods import Period
 from urlmon.ports import CheckResultStore, Clock
 from urlmon.services.gently import gently
-from urlmon_adapters.postgres._check_result_rows import SELECT_RESULTS, result_from
+from urlmon_adapters.postgres._check_result_rows import SELECT_RESULTS, results_from
 from urlmon_adapters.postgres._database import Database
 from urlmon_adapters.postgres._ingest import Ingest
 from urlmon_adapters.postgres._repeats import repeatable
 from urlmon_adapters.postgres._rollups import ENTER
-from urlmon_adapters.postgres._rows import fetch_all
+from urlmon_adapters.postgres._rows import fetch_all, fetch_tuples
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-
+# Each month is an index to look into: older ones only for monitors without recent results.
+_RECENT: Final = timedelta(days=2)
 _LATEST: Final = (
     SELECT_RESULTS  # noqa: S608 - both parts are constants
     + """
-FROM unnest(%(monitor_ids)s::uuid[]) AS asked (id)
+FROM unnest(%(monitor_ids)b::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (
-    SELECT * FROM check_results
-    WHERE tenant_id = %(tenant_id)s AND monitor_id = asked.id
-    ORDER BY check_results.scheduled_at DESC, success, location LIMIT 1
+    WITH recent AS (
+        SELECT * FROM check_results
+        WHERE tenant_id = %(tenant_id)s AND monitor_id = asked.id
+            AND check_results.scheduled_at >= %(recent)s
+        ORDER BY check_results.scheduled_at DESC, success, location LIMIT 1
+    )
+    SELECT * FROM recent
+    UNION ALL (
+        SELECT * FROM check_results
+        WHERE tenant_id = %(tenant_id)s AND monitor_id = asked.id
+            AND NOT EXISTS (SELECT FROM recent)
+        ORDER BY check_results.scheduled_at DESC, success, location LIMIT 1
+    )
 ) AS newest
 """
 )
 _HISTORY: Final = (
     SELECT_RESULTS  # noqa: S608 - both parts are constants
     + """
-FROM unnest(%(monitor_ids)s::uuid[]) AS asked (id)
+FROM unnest(%(monitor_ids)b::uuid[]) AS asked (id)
 CROSS JOIN LATERAL (
     SELECT * FROM check_results
     WHERE tenant_id = %(tenant_id)s AND monitor_id = asked.id
@@ -120,10 +131,14 @@ class PostgresCheckResultStore(CheckResultStore):
         operation = "CheckResultStore.latest"
         require_tenant(tenant_id)
         check_many("monitor_ids", monitor_ids)
-        values = {"tenant_id": tenant_id, "monitor_ids": list(monitor_ids)}
+        values = {
+            "tenant_id": tenant_id,
+            "monitor_ids": list(monitor_ids),
+            "recent": self._clock.now() - _RECENT,
+        }
         async with self._database.tenant(operation, tenant_id) as connection:
-            rows = await fetch_all(connection, _LATEST, values)
-        found = [result_from(row, tenant_id, operation) for row in rows]
+            rows = await fetch_tuples(connection, _LATEST, values)
+        found = results_from(rows, operation, tenant_id)
         return {result.monitor_id: result for result in found}
 
     async def history(
@@ -160,9 +175,8 @@ class PostgresCheckResultStore(CheckResultStore):
             "count": limit + 1,
         }
         async with self._database.tenant(operation, tenant_id) as connection:
-            rows = await fetch_all(connection, _HISTORY, values)
-        found = [result_from(row, tenant_id, operation) for row in rows]
-        return history_page(found, monitor_ids, limit)
+            rows = await fetch_tuples(connection, _HISTORY, values)
+        return history_page(results_from(rows, operation, tenant_id), monitor_ids, limit)
 
     async def forget_monitor(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         operation = "CheckResultStore.forget_monitor"
