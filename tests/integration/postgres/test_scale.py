@@ -273,5 +273,5 @@ async def test_no_statement_touches_more_than_it_returns(statements: Statements,
         before = len(statements.sent)
         await _dashboard(stores, results, count)
         counts.append(len(statements.sent) - before)
-    # Monitors, alerts and latest results; and the spans, sums and results of both periods.
-    assert counts[0] == counts[1] == 3 + 3
+    # Monitors, alerts and latest results; and the spans and results of both periods.
+    assert counts[0] == counts[1] == 3 + 2
