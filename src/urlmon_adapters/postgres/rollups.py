@@ -20,8 +20,8 @@ from urlmon_adapters.postgres._spans import EARLIEST, HOUR, Spans, read_spans
 INTERVAL: Final = timedelta(minutes=15)
 # How long after its end a span is taken for over: results come a little late, and clocks differ.
 _GRACE: Final = timedelta(minutes=10)
-# What a span is made of: most of hours, weeks of days.
-_PARTS: Final = {6: 1, 24: 1, 168: 24}
+# What a span is made of, by their hours: four weeks of weeks, a week of days.
+_PARTS: Final = {6: 1, 24: 1, 168: 24, 672: 168}
 _STEP_ROWS: Final = 500
 
 _TURN: Final = """
@@ -57,9 +57,11 @@ _REMAKE: Final = "SELECT remake_rollups(%(hours)s::smallint, %(part)s::smallint,
 # What no partition has results of any more.
 _EXPIRE: Final = """
 DELETE FROM check_rollups WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM check_rollups
-    WHERE start_at < (SELECT min(from_at) FROM check_result_partitions())
-        AND start_at + make_interval(hours => hours) <= now() - %(keep)s::interval
+    SELECT r.ctid
+    FROM check_rollups AS r
+    CROSS JOIN (SELECT min(from_at) FROM check_result_partitions()) AS first (at)
+    WHERE r.start_at < first.at
+        AND r.start_at + make_interval(hours => r.hours) <= least(first.at, now() - %(keep)s)
     LIMIT %(rows)s
 ))
 """

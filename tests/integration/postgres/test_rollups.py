@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,8 @@ from urlmon.domain.sketches import Sketch
 from urlmon.errors import UnavailableError
 from urlmon.testing.builders import a_result
 from urlmon_adapters.postgres import Database, RollupKeeper, build_pool
+from urlmon_adapters.postgres._ingest import append
+from urlmon_adapters.postgres._rollups import count
 from urlmon_adapters.postgres._sketch_bytes import ranges, unpack
 
 if TYPE_CHECKING:
@@ -62,9 +65,9 @@ JOIN (
         sum(checks) AS checks, sum(failures) AS failures, sum(times) AS times,
         sum(total_us) AS total_us, min(min_us) AS min_us, max(max_us) AS max_us,
         sum(ttfb_total_us) AS ttfb_total_us, add_sketches(1::smallint, array_agg(sketch)) AS sketch
-    FROM check_rollups CROSS JOIN unnest(ARRAY[6, 24, 168]) AS span
+    FROM check_rollups CROSS JOIN unnest(ARRAY[6, 24, 168, 672]) AS span
     CROSS JOIN LATERAL unnest(
-        CASE span WHEN 6 THEN ARRAY[''] ELSE ARRAY[location, ''] END
+        CASE WHEN span IN (24, 168) THEN ARRAY[location, ''] ELSE ARRAY[''] END
     ) AS place WHERE hours = 1
     GROUP BY 1, 2, 3, 4, 5
 ) AS h ON h.span = s.hours AND h.start_at >= s.made_from AND h.start_at < s.made_until
@@ -104,6 +107,15 @@ def stale(url: str) -> int:
     """Return how many days and weeks wait to be made."""
     ((number,),) = run(url, "SELECT count(*) FROM check_rollups WHERE stale")
     return number
+
+
+def reopen(url: str) -> None:
+    """Take the last three spans of each length for not over yet."""
+    run(
+        url,
+        "UPDATE check_rollup_spans SET made_until = made_until - 3 * make_interval(hours => hours),"
+        " closed_until = closed_until - 3 * make_interval(hours => hours) WHERE hours > 1",
+    )
 
 
 def some_results(chance: random.Random, number: int, *, now: datetime) -> list[CheckResult]:
@@ -153,8 +165,8 @@ async def test_days_and_weeks_are_what_their_hours_are(
         " FROM check_rollups",
     )
     assert days > weeks > 20
-    ((parts,),) = run(postgres_url, "SELECT count(*) FROM check_rollups WHERE hours = 6")
-    assert parts > 20
+    lengths = run(postgres_url, "SELECT DISTINCT hours FROM check_rollups ORDER BY hours")
+    assert lengths == [(1,), (6,), (24,), (168,), (672,)]
 
 
 async def test_a_day_that_ends_is_opened(
@@ -162,11 +174,7 @@ async def test_a_day_that_ends_is_opened(
 ) -> None:
     """What a running day holds gets its row when the day is over, and not before."""
     chance, now = random.Random(3), postgres_recording.clock.now()  # noqa: S311 - no secret
-    run(
-        postgres_url,
-        "UPDATE check_rollup_spans SET made_until = made_until - 3 * make_interval(hours => hours),"
-        " closed_until = closed_until - 3 * make_interval(hours => hours) WHERE hours > 1",
-    )
+    reopen(postgres_url)
     await postgres_recording.results.record(some_results(chance, 200, now=now))
     before = stale(postgres_url)
     await RollupKeeper(Database(postgres_service_pool)).upkeep(RETENTION)
@@ -179,6 +187,32 @@ async def test_a_day_that_ends_is_opened(
         " AND hours > 1",
     )
     assert ahead == 0
+
+
+async def test_a_day_waits_for_who_stores_results_in_it(
+    postgres_service_pool: Pool, postgres_url: str, still_clock: FakeClock
+) -> None:
+    """Whoever does not know yet that a day is over has time to commit; the day counts that, too."""
+    reopen(postgres_url)
+    result = a_result(TENANTS[0], MONITORS[0], scheduled_at=still_clock.now() - 36 * HOUR)
+    database = Database(postgres_service_pool)
+    keeper = RollupKeeper(database)
+    closed = "SELECT hours, closed_until FROM check_rollup_spans ORDER BY hours"
+    before = run(postgres_url, closed)
+    async with database.everyone("test") as connection:
+        await append(connection, [result])
+        await count(connection, [result], [])
+        upkeep = asyncio.ensure_future(keeper.upkeep(RETENTION))
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        await until(lambda: upkeep.done() or run(postgres_url, waiting))
+        assert run(postgres_url, closed) == before
+    with suppress(UnavailableError):  # a waiting upkeep gives up after a second, for now
+        await upkeep
+    await keeper.upkeep(RETENTION)
+    assert run(postgres_url, closed) != before
+    assert wrong(postgres_url) == (0, 0)
+    ((checks,),) = run(postgres_url, "SELECT sum(checks) FROM check_rollups WHERE hours = 24")
+    assert checks == 2  # by location, and of all
 
 
 async def test_everybody_at_once(postgres_service_url: str, postgres_url: str) -> None:
@@ -320,12 +354,16 @@ async def test_damage_is_repaired(
     assert wrong(postgres_url) == (0, 0)
 
 
+@pytest.mark.parametrize("day", [1, 28])
 async def test_what_no_partition_has_any_more_goes_too(
-    postgres_recording: ResultStores, postgres_service_pool: Pool, postgres_url: str
+    postgres_recording: ResultStores, postgres_service_pool: Pool, postgres_url: str, day: int
 ) -> None:
-    """Sums go with the results of their month, when those are older than what is kept."""
+    """Sums go with the results of their month, when those are older than what is kept.
+
+    Those of spans that begin before a month stay with it.
+    """
     now = postgres_recording.clock.now()
-    old = now - timedelta(days=80)
+    old = (now - timedelta(days=62)).replace(day=day)
     run(postgres_url, f"SELECT create_monthly_partition('{old.date()}')")
     for at in (old, now):
         result = a_result(TENANTS[0], MONITORS[0], scheduled_at=at)
