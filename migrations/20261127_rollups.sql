@@ -1,13 +1,13 @@
 -- Migration: 006_rollups
 -- Description: sums of check results by hours, days and weeks
 
--- What the results of a monitor and location in a span of time amount to.  Spans are one hour, six
--- hours, one day or one week (168 hours, from Monday) long, and begin at multiples of that in UTC.
+-- What the results of a monitor and location in a span of time amount to.  Spans are 1, 6,
+-- 24, 168 (from Monday) or 672 hours long, and begin at multiples of that in UTC.
 --   Hours   are kept by whoever stores results, in the same transaction.
---   Longer spans   are made from hours, and weeks from days, when they are over, by the upkeep.  Until
---           then, and again when a late result is stored, they are marked as stale, in the same
---           transaction as that: readers take their hours instead.  They have a row for all locations
---           together, whose location is empty, and days and weeks also one for each.
+--   Longer spans   are made from shorter ones when they are over, by the upkeep.  Until then, and again
+--           when a late result is stored, they are marked as stale, in the same transaction as that:
+--           readers take their hours instead.  They have a row for all locations together, whose
+--           location is empty, and days and weeks also one for each.
 CREATE TABLE check_rollups (
     tenant_id uuid NOT NULL,
     hours smallint NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE check_rollups (
     -- In all of these the highest byte comes first.
     sketch bytea NOT NULL DEFAULT '',
     CONSTRAINT check_rollups_pkey PRIMARY KEY (tenant_id, hours, monitor_id, start_at, location),
-    CONSTRAINT check_rollups_hours_check CHECK (hours IN (1, 6, 24, 168)),
+    CONSTRAINT check_rollups_hours_check CHECK (hours IN (1, 6, 24, 168, 672)),
     CONSTRAINT check_rollups_counts_check
         CHECK (failures BETWEEN 0 AND checks AND times BETWEEN 0 AND checks - failures),
     CONSTRAINT check_rollups_sketch_check CHECK (
@@ -208,7 +208,7 @@ AS $mark_rollups_stale$
     ON CONFLICT (tenant_id, hours, monitor_id, start_at, location) DO UPDATE SET stale = true;
 $mark_rollups_stale$;
 
--- Makes up to `many` stale spans of their parts, hours or days, and returns how many are not
+-- Makes up to `many` stale spans of their parts, which are shorter spans, and returns how many are not
 -- stale any more.  Whoever stores a late result at the same time marks what it belongs to as stale
 -- again afterwards.
 CREATE FUNCTION remake_rollups(span smallint, part smallint, many integer) RETURNS integer
@@ -257,7 +257,7 @@ $remake_rollups$;
 
 -- Hours of results that older versions stored are made by the upkeep, from the newest back.
 INSERT INTO check_rollup_spans (hours, by_location, made_from, made_until, closed_until)
-SELECT hours, hours <> 6, made_from, made_until, made_until FROM (
+SELECT hours, hours IN (1, 24, 168), made_from, made_until, made_until FROM (
     SELECT 1, CASE
         WHEN EXISTS (SELECT FROM check_results)
             THEN date_bin('1 hour', now() + interval '65 minutes', '1970-01-05 00:00Z')
@@ -267,7 +267,7 @@ SELECT hours, hours <> 6, made_from, made_until, made_until FROM (
     SELECT hours, CASE
         WHEN EXISTS (SELECT FROM check_results) THEN begun ELSE '2000-01-01 00:00Z'
     END, begun
-    FROM unnest(ARRAY[6, 24, 168]) AS hours
+    FROM unnest(ARRAY[6, 24, 168, 672]) AS hours
     CROSS JOIN date_bin(make_interval(hours => hours), now(), '1970-01-05 00:00Z') AS begun
 ) AS span (hours, made_from, made_until);
 

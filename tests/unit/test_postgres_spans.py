@@ -33,11 +33,11 @@ def spans(
 ) -> list[Spans]:
     """Return what there is: hours from one instant on, the longer ones between two."""
     last = datetime(9999, 1, 1, tzinfo=UTC)
-    bounds = {1: (hours_from, last), **dict.fromkeys((6, 24, 168), (made_from, MONDAY))}
+    bounds = {1: (hours_from, last), **dict.fromkeys((6, 24, 168, 672), (made_from, MONDAY))}
     return [
         Spans(
             hours=hours,
-            by_location=hours != 6,
+            by_location=hours in {1, 24, 168},
             made_from=since,
             made_until=until,
             closed_until=until,

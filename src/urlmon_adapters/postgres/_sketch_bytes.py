@@ -39,13 +39,16 @@ def unpack(hours: bytes, spans: bytes) -> Sketch:
     numbers = array("H", hours)
     if sys.byteorder == "little":
         numbers.byteswap()
-    lanes = Sketch.of_ranges(numbers).lanes
-    at = 0
+    lanes = at = 0
+    base = 2**16
     # The lanes of the database are those of the number, so none is looked at.
     while at < len(spans):
         size, lowest = _HEAD.unpack_from(spans, at)
         first, at = at + _HEAD.size, at + 4 + size
-        lanes += int.from_bytes(spans[first:at], "big") << LANE_BITS * lowest
+        if lowest < base:  # the fewer lanes below the lowest range, the less there is to add
+            lanes <<= LANE_BITS * (base - lowest)
+            base = lowest
+        lanes += int.from_bytes(spans[first:at], "big") << LANE_BITS * (lowest - base)
     if at != len(spans):
         raise ValueError("a sketch that breaks off")
-    return Sketch(lanes)
+    return Sketch((lanes << LANE_BITS * base) + Sketch.of_ranges(numbers).lanes)
