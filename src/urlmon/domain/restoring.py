@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from attrs import evolve
 
 from urlmon.domain.alert_policy import AlertPolicy
-from urlmon.domain.alert_state import UNKNOWN, AlertState, LocationState, MonitorStatus
+from urlmon.domain.alert_state import AlertState, LocationState, MonitorStatus
 from urlmon.domain.alerting import count_in
 from urlmon.domain.alerts import Alert, AlertStatus
 from urlmon.domain.check_results import CheckOutcome
@@ -33,7 +33,7 @@ def restored(
             their location is checked.
     """
     known = sorted(outcomes, key=lambda each: (each.scheduled_at, each.location))
-    state = evolve(UNKNOWN, policy=policy)
+    state = AlertState(policy=policy)
     if alert is not None:
         locations = {each.location for each in known if policy.counts(each.location)}
         if len(locations) < policy.needed:
@@ -44,7 +44,7 @@ def restored(
         new = place is None or outcome.scheduled_at > place.watermark
         if new and policy.counts(outcome.location):
             state = count_in(state, outcome, policy)
-    return evolve(state, changes=0)
+    return evolve(state, changes=0) if state.changes else state
 
 
 def _of_alert(alert: Alert, policy: AlertPolicy, locations: list[str]) -> AlertState:

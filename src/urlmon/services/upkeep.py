@@ -85,9 +85,8 @@ class Upkeep:
             if lease is None:
                 return
             while True:
-                await self._repair()
                 origin = await self._working_state.origin()
-                cursor = await self.compare()
+                cursor = await self._bring_in_step()
                 for look in range(_LOOKS_BETWEEN_COMPARISONS):
                     await self._pause(_LOOK_SECONDS)
                     if (
@@ -109,8 +108,7 @@ class Upkeep:
         while not await self._working_state.is_whole():
             async with self._locks.hold(_LOCK, ttl=_TTL) as lease:
                 if lease is not None:
-                    await self._repair()
-                    await self.compare()
+                    await self._bring_in_step()
                     return
             await self._pause(_WAIT_SECONDS)
 
@@ -138,10 +136,12 @@ class Upkeep:
         Raises:
             UnavailableError: A store did not answer; call again later.
         """
-        cursor = await self.follow(None)
         self._doubtful.clear()
+        cursor: str | None = None
         held = list[_Key]()
         async for page in self._changes(None):
+            await self._take_over(page.items)
+            cursor = page.next_cursor
             held += [(each.tenant_id, each.monitor_id) for each in page.items]
             if len(held) >= _HELD:
                 await self._agree(held)
@@ -191,49 +191,64 @@ class Upkeep:
 
         await _of_each_tenant(restore, owners)
 
-    async def _repair(self) -> None:
-        """Seed all that was lost, and declare it whole."""
-        whole = False
+    async def _bring_in_step(self) -> str | None:
+        """Repair what was lost, or compare it all where nothing was; return where to follow on."""
+        cursor = await self._repair()
+        return await (self.compare() if cursor is None else self.follow(cursor))
+
+    async def _repair(self) -> str | None:
+        """Seed all that was lost, and declare it whole.
+
+        Returns:
+            Which changes in the directory are in what was seeded; None where nothing was lost.
+        """
+        whole, cursor = False, None
         while not whole:
             repair_id = uuid4().hex
             if not await self._working_state.begin_repair(repair_id):
-                return
+                return cursor
             _log.info("the working state is not there, and is rebuilt from the record")
-            seeded = await self._seed_all()
-            await self._restore_idle()
+            seeded, cursor = await self._seed_all()
             whole = await self._working_state.finish_repair(repair_id)
             # A first use of a new installation is nothing to be warned of.
             level = logging.WARNING if seeded else logging.INFO
             how = "was rebuilt" if whole else "was lost again while it was rebuilt"
             _log.log(level, "the working state of %d monitors %s", seeded, how)
+        return cursor
 
-    async def _seed_all(self) -> int:
-        """Seed every active monitor; return how many there are."""
+    async def _seed_all(self) -> tuple[int, str | None]:
+        """Seed every active monitor, and what has an open alert though it is not active now.
+
+        Returns:
+            How many are active, and from where `follow` goes on.
+        """
         seeded, held = 0, 0
+        cursor: str | None = None
         owners = defaultdict[TenantId, list[Monitor]](list)
-        async for monitors in self._active():
-            await self._seeding.schedule(monitors)
-            for monitor in monitors:
+        async for page in self._changes(None):
+            active = [each.monitor for each in page.items if each.monitor is not None]
+            await self._seeding.schedule(active)
+            await self._restore_idle([each for each in page.items if each.monitor is None])
+            cursor = page.next_cursor
+            for monitor in active:
                 owners[monitor.tenant_id].append(monitor)
-            seeded, held = seeded + len(monitors), held + len(monitors)
+            seeded, held = seeded + len(active), held + len(active)
             if held >= _HELD:
                 await _of_each_tenant(self._seeding.restore, owners)
                 owners.clear()
                 held = 0
                 _log.info("rebuilding the working state: %d monitors so far", seeded)
         await _of_each_tenant(self._seeding.restore, owners)
-        return seeded
+        return seeded, cursor
 
-    async def _restore_idle(self) -> None:
+    async def _restore_idle(self, changes: Sequence[MonitorChange]) -> None:
         """Restore what has an open alert and is not active: it needs its state when it is again."""
-        async for page in self._changes(None):
-            owners = defaultdict[TenantId, list[MonitorId]](list)
-            for each in page.items:
-                if each.monitor is None:
-                    owners[each.tenant_id].append(each.monitor_id)
-            for tenant_id, monitor_ids in owners.items():
-                opened = await self._seeding.with_open_alerts(tenant_id, monitor_ids)
-                await together(self._restore_one(tenant_id, each) for each in opened)
+        owners = defaultdict[TenantId, list[MonitorId]](list)
+        for each in changes:
+            owners[each.tenant_id].append(each.monitor_id)
+        for tenant_id, monitor_ids in owners.items():
+            opened = await self._seeding.with_open_alerts(tenant_id, monitor_ids)
+            await together(self._restore_one(tenant_id, each) for each in opened)
 
     async def _restore_one(self, tenant_id: TenantId, monitor_id: MonitorId) -> None:
         try:
@@ -249,16 +264,6 @@ class Upkeep:
             page = await self._directory.changes(cursor=cursor, limit=_PAGE)
             yield page
             cursor, more = page.next_cursor, len(page.items) == _PAGE
-
-    async def _active(self) -> AsyncIterator[Sequence[Monitor]]:
-        """Read the active monitors, page by page."""
-        cursor: str | None = None
-        while True:
-            page = await self._directory.list_active(cursor=cursor, limit=_PAGE)
-            yield page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
 
 async def _of_each_tenant(

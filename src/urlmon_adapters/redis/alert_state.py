@@ -68,8 +68,10 @@ class RedisAlertStateCache(AlertStateCache):
         return await self._read("AlertStateCache.get_many", tenant_id, monitor_ids)
 
     async def seed(self, tenant_id: TenantId, monitor_id: MonitorId, *, state: AlertState) -> bool:
-        operation = "AlertStateCache.seed"
-        row = await self._run(operation, tenant_id, monitor_id, encode_state(state))
+        operation, given = "AlertStateCache.seed", encode_state(state)
+        row = await self._run(operation, tenant_id, monitor_id, given)
+        if row == given:
+            return True
         with decoding(operation):
             known = decode_state(row)
             return known == evolve(state, suppressed_until=known.suppressed_until)
