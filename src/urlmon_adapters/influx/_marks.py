@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from urlmon.domain.check_results import CheckResult
 from urlmon.domain.ids import MonitorId, TenantId
@@ -26,14 +26,26 @@ from urlmon_adapters.influx._client import Influx, Rows
 from urlmon_adapters.influx._lines import instant, microseconds
 from urlmon_adapters.influx._queries import END_US, Select
 from urlmon_adapters.influx._rows import Owner, check_tenant, owner_of
-from urlmon_adapters.influx._spans import GRACE_US, HOUR_US, LATE_AFTER_US, Level
+from urlmon_adapters.influx._spans import (
+    GRACE_US,
+    HOUR,
+    HOUR_US,
+    LATE_AFTER_US,
+    MARKED_BY_HOUR_US,
+    WEEK,
+    Level,
+)
 
 _ROLLED: Final = "check_rolled"
 _TOUCHED: Final = "check_touched"
+_FIELDS: Final = {HOUR: ("late_us", "redone_us"), WEEK: ("week_late_us", "week_redone_us")}
+"""What marks hours, and weeks as a whole, as late and as done again."""
+_MARKS: Final = '"late_us", "redone_us", "week_late_us", "week_redone_us", "forgotten_us"'
 _BY_OWNER: Final = 'GROUP BY "tenant_id", "monitor_id"'
 
-OwnedHour = tuple[int, int, int]
-"""Tenant, monitor, and when the hour begins; with numbers, as UUIDs are slow."""
+Mark = tuple[int, int, bool, int]
+"""Tenant, monitor, whether a week is meant, and when that or the hour begins; with numbers, as
+UUIDs are slow."""
 
 
 @frozen
@@ -41,57 +53,81 @@ class Touched:
     """What has touched the results of one monitor.
 
     Attributes:
-        late: Of each hour that something late arrived for, when that was last.
-        redone: Of each hour that was rolled up again, when reading for that began.
+        late: Of each hour, and of each week as a whole, that something late arrived for, when that
+            was last.
+        redone: Of each hour, and of each week as a whole, that was rolled up again, when reading
+            for that began.
         forgotten_us: When all results up to then were deleted last; 0 if never.
     """
 
-    late: dict[int, int] = field(factory=dict)
-    redone: dict[int, int] = field(factory=dict)
+    late: Mapping[Level, dict[int, int]]
+    redone: Mapping[Level, dict[int, int]]
     forgotten_us: int = 0
 
+    def due(self, level: Level, now: int) -> list[int]:
+        """Return the hours, or weeks, to be rolled up again: whatever touched them has arrived."""
+        redone = self.redone[level]
+        return [
+            span
+            for span, late_us in self.late[level].items()
+            if redone.get(span, 0) <= late_us + GRACE_US < now
+        ]
+
+    def redone_at(self, instant_us: int, read_us: int) -> Touched:
+        """Return the same with the week that an instant lies in rolled up again."""
+        weeks = {**self.redone[WEEK], instant_us - instant_us % WEEK.length_us: read_us}
+        return evolve(self, redone={**self.redone, WEEK: weeks})
+
     def late_in(self, level: Level) -> dict[int, int]:
-        """Return of each span that something late arrived for when that was last."""
+        """Return of each span that something late arrived for, in an hour, when that was last."""
         late: dict[int, int] = {}
-        for hour, at in self.late.items():
+        for hour, at in self.late[HOUR].items():
             span = hour - hour % level.length_us
             late[span] = max(at, late.get(span, 0))
         return late
 
-    def holds(self, late: Mapping[int, int], span: int, read_us: int | None) -> bool:
+    def holds(self, level: Level, late: Mapping[int, int], span: int, read_us: int | None) -> bool:
         """Say whether a rollup is what the results of its span add up to.
 
         Args:
+            level: Its length.
             late: What `late_in` says.
             span: Where the span begins.
             read_us: When reading for it began; None where there is none, which then says that
                 there are no results.
         """
+        week = span - span % WEEK.length_us
+        touched_us = max(late.get(span, 0), self.late[WEEK].get(week, 0))
         if read_us is None:
-            return span not in late
-        touched_us = late.get(span, 0)
+            # Rolling up a week again writes nothing for an hour where there is nothing.
+            done_us = self.redone[WEEK].get(week, 0) if level == HOUR else 0
+            return touched_us == 0 or touched_us + GRACE_US < done_us
         if span <= self.forgotten_us:
             touched_us = max(touched_us, self.forgotten_us)
         return touched_us == 0 or touched_us + GRACE_US < read_us
 
 
-def late_hours(results: Iterable[CheckResult], now: datetime) -> Iterator[OwnedHour]:
-    """Yield the hours that results come late for, as of now, as often as they do."""
+def late_marks(results: Iterable[CheckResult], now: datetime) -> Iterator[Mark]:
+    """Yield the marks of results that come late, as of now, as often as they do."""
     last = microseconds(now) - LATE_AFTER_US
     end = instant(last - last % HOUR_US)
+    by_hour = last - MARKED_BY_HOUR_US
     for each in results:
         if each.scheduled_at < end:
             at = microseconds(each.scheduled_at)
-            yield each.tenant_id.int, each.monitor_id.int, at - at % HOUR_US
+            hour = at - at % HOUR_US
+            old = hour < by_hour
+            begin = at - at % WEEK.length_us if old else hour
+            yield each.tenant_id.int, each.monitor_id.int, old, begin
 
 
-def late_lines(hours: Iterable[OwnedHour], now: datetime) -> Iterator[bytes]:
-    """Make the marks of hours that results come late for, in parts of a millisecond or so."""
+def late_lines(marks: Iterable[Mark], now: datetime) -> Iterator[bytes]:
+    """Make the lines of marks that results come late, in parts of a millisecond or so."""
     late_us = microseconds(now)
     lines = (
         f"check_touched,monitor_id={UUID(int=monitor_id)},tenant_id={UUID(int=tenant_id)}"
-        f" late_us={late_us}i {hour}\n"
-        for tenant_id, monitor_id, hour in hours
+        f" {_FIELDS[WEEK if old else HOUR][0]}={late_us}i {begin}\n"
+        for tenant_id, monitor_id, old, begin in marks
     )
     while some := "".join(islice(lines, 500)):
         yield some.encode()
@@ -103,10 +139,10 @@ def forgotten_line(owner: Owner, now_us: int) -> bytes:
     return f"check_touched,{tags} forgotten_us={now_us}i {now_us}\n".encode()
 
 
-def redone_line(owner: Owner, hour: int, read_us: int) -> str:
-    """Return the mark that an hour was rolled up again."""
+def redone_line(level: Level, owner: Owner, span: int, read_us: int) -> str:
+    """Return the mark that an hour, or a week as a whole, was rolled up again."""
     tags = f"monitor_id={owner[1]},tenant_id={owner[0]}"
-    return f"check_touched,{tags} redone_us={read_us}i {hour}\n"
+    return f"check_touched,{tags} {_FIELDS[level][1]}={read_us}i {span}\n"
 
 
 def rolled_line(level: Level, span: int, read_us: int) -> str:
@@ -170,26 +206,22 @@ async def read_touched(
         tenant_id: Whose; None for everybody's.
         monitor_ids: Which; none for all.
     """
-    late: defaultdict[Owner, dict[int, int]] = defaultdict(dict)
-    redone: defaultdict[Owner, dict[int, int]] = defaultdict(dict)
-    forgotten: dict[Owner, int] = {}
+    found: defaultdict[Owner, tuple[dict[int, int], ...]]
+    found = defaultdict(lambda: tuple({} for _ in range(5)))
 
     def take(rows: Rows) -> None:
         if tenant_id is not None:
             check_tenant(rows.tags, tenant_id)
-        owner = owner_of(rows.tags)
-        for at, late_us, forgotten_us, redone_us in rows.values:
-            if late_us is not None:
-                late[owner][at] = late_us
-            if redone_us is not None:
-                redone[owner][at] = redone_us
-            if forgotten_us is not None:
-                forgotten[owner] = max(forgotten_us, forgotten.get(owner, 0))
+        mine = found[owner_of(rows.tags)]
+        for at, *values in rows.values:
+            for known, value in zip(mine, values, strict=True):
+                if value is not None:
+                    known[at] = value
 
     query = Select(
-        columns='"late_us", "forgotten_us", "redone_us"',
+        columns=_MARKS,
         source=_TOUCHED,
-        since_us=since,
+        since_us=since - since % WEEK.length_us,
         until_us=END_US,
         tenant_id=tenant_id,
         monitor_ids=monitor_ids,
@@ -197,6 +229,10 @@ async def read_touched(
     )
     await influx.query(operation, *query.bound(), take=take)
     return {
-        owner: Touched(late=late[owner], redone=redone[owner], forgotten_us=forgotten.get(owner, 0))
-        for owner in {*late, *redone, *forgotten}
+        owner: Touched(
+            late={HOUR: late, WEEK: week_late},
+            redone={HOUR: redone, WEEK: week_redone},
+            forgotten_us=max(forgotten.values(), default=0),
+        )
+        for owner, (late, redone, week_late, week_redone, forgotten) in found.items()
     }

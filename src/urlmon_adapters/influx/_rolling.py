@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -18,7 +18,6 @@ from urlmon_adapters.influx._spans import HOUR, HOUR_US, Level, Stretch
 from urlmon_adapters.influx._sums import TOTAL, Rolled, line, merged, read_at, unpack
 
 COUNT: Final = 'count("checked_at_us")'
-_BY_HOUR_AND_OWNER: Final = 'GROUP BY time(1h), "tenant_id", "monitor_id" fill(none)'
 _BY_TAGS: Final = f"GROUP BY {TAGS}"
 _BY_OWNER: Final = 'GROUP BY "tenant_id", "monitor_id"'
 _BY_LOCATION: Final = f'{_BY_OWNER}, "location"'
@@ -26,8 +25,6 @@ _LINES_AT_ONCE: Final = 2_500
 
 Owners = Mapping[MonitorId, Collection[Owner]]
 """Monitors, and whose they are: usually one tenant's each."""
-Hours = Mapping[int, Owners]
-"""Hours, and whose results of each are meant."""
 Texts = dict[int, dict[str, dict[int, str]]]
 """The rollups that spans consist of, as they are stored: by span, by location, by part."""
 
@@ -41,30 +38,32 @@ class Roller:
         self._influx = influx
         self._operation = operation
 
-    async def owners_by_hour(self, since: int, until: int) -> Mapping[int, Owners]:
-        """Return who has results in each hour."""
-        found: defaultdict[int, defaultdict[MonitorId, set[Owner]]]
-        found = defaultdict(lambda: defaultdict(set))
+    async def owners_of(self, parts: Level | None, since: int, until: int) -> Owners:
+        """Return who has results in a stretch of time; or rollups of a length."""
+        found: defaultdict[MonitorId, set[Owner]] = defaultdict(set)
 
         def take(rows: Rows) -> None:
             owner = owner_of(rows.tags)
-            for hour, _ in rows.values:
-                found[hour][owner[1]].add(owner)
+            found[owner[1]].add(owner)
 
-        query = Select(columns=COUNT, since_us=since, until_us=until, then=_BY_HOUR_AND_OWNER)
+        query = Select(columns=COUNT, since_us=since, until_us=until, then=_BY_OWNER)
+        if parts is not None:
+            query = _rollups(parts, since, until, columns='count("sums")')
         await self._influx.query(self._operation, *query.bound(), take=take)
         return found
 
-    async def roll_hours(self, due: Hours, read_us: int) -> None:
-        """Roll up the results of some hours, which should be near each other.
+    async def roll_hours(
+        self,
+        hours: Sequence[int],
+        owners: Owners,
+        read_us: int,
+        named: Container[tuple[int, Owner]] = (),
+    ) -> None:
+        """Roll up the results of some monitors in some hours, which should be near each other.
 
-        None of a monitor that is named for an hour is written as none.
+        Where there are none nothing is written, unless hour and owner are `named`.
         """
-        edges = tuple(range(min(due), max(due) + 2 * HOUR_US, HOUR_US))
-        named = {(hour, owner) for hour in due for some in due[hour].values() for owner in some}
-        owners: defaultdict[MonitorId, set[Owner]] = defaultdict(set)
-        for _, owner in named:
-            owners[owner[1]].add(owner)
+        edges = tuple(range(hours[0], hours[-1] + 2 * HOUR_US, HOUR_US))
         for some in batches(tuple(owners)):
             everyone = [owner for monitor_id in some for owner in owners[monitor_id]]
             collector = Collector(everyone)
@@ -80,37 +79,48 @@ class Roller:
             for owner in everyone:
                 # In a thread, as a monitor can have thousands of results a day.
                 found = await asyncio.to_thread(sum_up, collector.of(owner), edges)
-                for hour, pieces in zip(edges, found, strict=False):
-                    if (hour, owner) in named:
+                for hour in hours:
+                    pieces = found[(hour - edges[0]) // HOUR_US]
+                    if pieces or (hour, owner) in named:
                         lines += _lines_of(HOUR, hour, owner, pieces, read_us)
             await self.write(lines)
 
-    async def owners_of(self, parts: Level, since: int, until: int) -> Owners:
-        """Return who has rollups in a stretch of time."""
-        found: defaultdict[MonitorId, set[Owner]] = defaultdict(set)
-
-        def take(rows: Rows) -> None:
-            owner = owner_of(rows.tags)
-            found[owner[1]].add(owner)
-
-        query = _rollups(parts, since, until, columns='count("sums")')
-        await self._influx.query(self._operation, *query.bound(), take=take)
-        return found
-
     async def roll_spans(
-        self, level: Level, spans: Sequence[int], owners: Owners, read_us: int
+        self,
+        level: Level,
+        spans: Sequence[int],
+        owners: Owners,
+        read_us: int,
+        *,
+        redone_us: int | None = None,
     ) -> None:
-        """Add up the rollups that some days, or weeks, which adjoin each other, consist of."""
-        for some in batches(tuple(owners)):
+        """Add up the rollups that some days, or weeks, near each other consist of.
+
+        Where there are none nothing is written, unless their week as a whole was just rolled up
+        again: then that there is nothing is written.
+
+        Args:
+            level: Their length.
+            spans: When they begin, in their order.
+            owners: Of which monitors.
+            read_us: When this reading begins.
+            redone_us: When reading for rolling up the week again began.
+        """
+        for some in batches(tuple(owners) if spans else ()):
             since, until = spans[0], spans[-1] + level.length_us
             touched = await read_touched(self._influx, self._operation, since, monitor_ids=some)
+            if redone_us is not None:
+                touched = {
+                    owner: what.redone_at(since, redone_us) for owner, what in touched.items()
+                }
             texts = await self._read_parts(level, (since, until), some)
             lines: list[str] = []
             for owner in (owner for monitor_id in some for owner in owners[monitor_id]):
                 what, mine = touched.get(owner), texts.get(owner, {})
                 for span in spans:
-                    if span in mine:
-                        lines += _lines_of_parts(level, span, owner, what, mine[span], read_us)
+                    parts = mine.get(span, {})
+                    if parts or redone_us is not None:
+                        lines += _lines_of_parts(level, span, owner, what, parts, read_us)
                         await asyncio.sleep(0)  # a span can have many parts; let others in
             await self.write(lines)
 
@@ -191,6 +201,6 @@ def _hold(level: Level, span: int, touched: Touched | None, parts: Mapping[int, 
         return True
     late = touched.late_in(level.parts)
     return all(
-        touched.holds(late, each, parts[each].read_us if each in parts else None)
+        touched.holds(level.parts, late, each, parts[each].read_us if each in parts else None)
         for each in level.parts.within(span, span + level.length_us)
     )

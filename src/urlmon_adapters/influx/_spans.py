@@ -27,6 +27,9 @@ GRACE_US: Final = 5 * 60 * _SECOND_US
 """`LONGEST_WRITE`, and three minutes that the clocks of two machines may be apart."""
 LONGEST_WRITE: Final = timedelta(minutes=2)
 """How long after a recorder looked at the clock its results may arrive without another mark."""
+MARKED_BY_HOUR_US: Final = DAY_US
+"""What is recorded so long after the end of its hour marks its whole week instead: a copy of 90
+days has 13 marks a monitor then, which are read with each answer, and not 2,160."""
 CLOSED_AFTER_US: Final = LATE_AFTER_US + GRACE_US
 """So long after its end an hour is rolled up: by then what was not late has arrived."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Final
 
@@ -34,6 +34,11 @@ Pieces = defaultdict[str, list[Rolled]]
 Texts = dict[tuple[MonitorId, int], dict[str, str]]
 """Rollups as they are stored, by monitor and span, and then by location."""
 
+Left = tuple[tuple[Stretch, ...], ...]
+"""What is left of each part of a period."""
+Groups = Mapping[Left, Sequence[MonitorId]]
+"""What is left, and of which monitors."""
+
 
 @define(kw_only=True)
 class Summing:
@@ -57,12 +62,10 @@ class Summing:
     by_location: bool
     rolled_up: RolledUp
     _touched: Mapping[Owner, Touched] = field(init=False, factory=dict)
-    _left: list[list[Stretch]] = field(init=False, factory=list)
     _found: dict[MonitorId, list[Pieces]] = field(init=False, factory=dict)
 
     async def run(self) -> dict[MonitorId, list[dict[str, Rolled]]]:
         """Return of each monitor what each part adds up to, by location, in their order."""
-        self._left = [[part] for part in self.parts]
         self._found = {each: [defaultdict(list) for _ in self.parts] for each in self.monitor_ids}
         self._touched = await read_touched(
             self.influx,
@@ -71,10 +74,12 @@ class Summing:
             tenant_id=self.tenant_id,
             monitor_ids=self.monitor_ids,
         )
+        groups: Groups = {tuple((part,) for part in self.parts): self.monitor_ids}
         for level in LEVELS:
-            await self._take_rollups(level)
-        for stretch in joined(chain.from_iterable(self._left)):
-            await self._take_results(stretch)
+            groups = await self._take_rollups(level, groups)
+        for left, some in groups.items():
+            for stretch in joined(chain.from_iterable(left)):
+                await self._take_results(stretch, some)
         answers: dict[MonitorId, list[dict[str, Rolled]]] = {}
         for monitor_id, found in self._found.items():
             answers[monitor_id] = [
@@ -84,54 +89,51 @@ class Summing:
             await asyncio.sleep(0)
         return answers
 
-    async def _take_rollups(self, level: Level) -> None:
-        """Take the rollups of one length that hold for all of the monitors."""
-        wanted = {
-            span: place
-            for place, left in enumerate(self._left)
-            for since, until in left
-            for span in level.within(since, until)
+    async def _take_rollups(self, level: Level, groups: Groups) -> Groups:
+        """Take the rollups of one length that hold; return what is left, and of which monitors.
+
+        Monitors whose rollups do not all hold go on together, so that there are few groups; the
+        others do not wait for them.
+        """
+        after: defaultdict[Left, list[MonitorId]] = defaultdict(list)
+        for left, some in groups.items():
+            places = {
+                span: place
+                for place, stretches in enumerate(left)
+                for since, until in stretches
+                for span in level.within(since, until)
+            }
+            spans = sorted(await self.rolled_up.among(level, places))
+            texts = await self._read(level, spans, some)
+            held = {each: self._held(level, each, spans, texts) for each in some}
+            lacking = [set(good) for good in held.values() if len(good) < len(spans)]
+            common = [span for span in spans if all(span in good for good in lacking)]
+            rest, more = (_without(left, level, good) for good in (spans, common))
+            for monitor_id, good in held.items():
+                lacks = len(good) < len(spans)
+                after[more if lacks else rest].append(monitor_id)
+                for span in common if lacks else spans:
+                    found = self._found[monitor_id][places[span]]
+                    for location, text in texts.get((monitor_id, span), {}).items():
+                        found[location].append(unpack(text))
+                await asyncio.sleep(0)  # a monitor can have many; let others in
+        return after
+
+    def _held(
+        self, level: Level, monitor_id: MonitorId, spans: Sequence[int], texts: Texts
+    ) -> Sequence[int]:
+        """Return the spans whose rollups hold for a monitor."""
+        touched = self._touched.get((self.tenant_id, monitor_id))
+        if touched is None:
+            return spans
+        late = touched.late_in(level)
+        read_us = {
+            span: min(map(read_us_of, texts.get((monitor_id, span), {}).values()), default=None)
+            for span in spans
         }
-        marked = await self.rolled_up.among(level, wanted)
-        wanted = {span: place for span, place in wanted.items() if span in marked}
-        texts = await self._read(level, list(wanted))
-        good = self._good(level, wanted, texts)
-        for monitor_id, found in self._found.items():
-            for span in good:
-                for location, text in texts.get((monitor_id, span), {}).items():
-                    found[wanted[span]][location].append(unpack(text))
-            await asyncio.sleep(0)  # a monitor can have many; let others in
-        for span in good:
-            self._cut(wanted[span], (span, span + level.length_us))
+        return [span for span in spans if touched.holds(level, late, span, read_us[span])]
 
-    def _good(self, level: Level, spans: Iterable[int], texts: Texts) -> list[int]:
-        """Return the spans whose rollups hold for all of the monitors."""
-        good = dict.fromkeys(spans)
-        for monitor_id in self.monitor_ids:
-            touched = self._touched.get((self.tenant_id, monitor_id))
-            if touched is None:
-                continue
-            late = touched.late_in(level)
-            for span in list(good):
-                parts = texts.get((monitor_id, span), {}).values()
-                if not touched.holds(late, span, min(map(read_us_of, parts), default=None)):
-                    del good[span]
-        return list(good)
-
-    def _cut(self, place: int, out: Stretch) -> None:
-        """Take a stretch out of what is left of a part."""
-        pieces = (
-            pair
-            for since, until in self._left[place]
-            for pair in (
-                ((since, min(until, out[0])), (max(since, out[1]), until))
-                if since < out[1] and out[0] < until
-                else ((since, until),)
-            )
-        )
-        self._left[place] = [(since, until) for since, until in pieces if since < until]
-
-    async def _read(self, level: Level, spans: Sequence[int]) -> Texts:
+    async def _read(self, level: Level, spans: Sequence[int], some: Sequence[MonitorId]) -> Texts:
         texts: Texts = {}
 
         def take(rows: Rows) -> None:
@@ -147,22 +149,22 @@ class Summing:
                 since_us=level.stands_at(since),
                 until_us=level.stands_at(until - level.length_us) + 1,
                 tenant_id=self.tenant_id,
-                monitor_ids=self.monitor_ids,
+                monitor_ids=some,
                 then=_BY_LOCATION if self.by_location else _BY_OWNER,
             )
             await self.influx.query(self.operation, *query.bound(), take=take)
         return texts
 
-    async def _take_results(self, stretch: Stretch) -> None:
+    async def _take_results(self, stretch: Stretch, some: Sequence[MonitorId]) -> None:
         """Take the results themselves, which may belong to several parts."""
         since, until = stretch
-        collector = Collector((self.tenant_id, each) for each in self.monitor_ids)
+        collector = Collector((self.tenant_id, each) for each in some)
         query = Select(
             columns=TIMES,
             since_us=since,
             until_us=until,
             tenant_id=self.tenant_id,
-            monitor_ids=self.monitor_ids,
+            monitor_ids=some,
             then=_BY_TAGS,
         )
         await self.influx.query(self.operation, *query.bound(), take=collector)
@@ -170,13 +172,35 @@ class Summing:
             place for place, part in enumerate(self.parts) if part[0] < until and since < part[1]
         ]
         edges = [since, *(self.parts[place][0] for place in places[1:]), until]
-        for monitor_id, found in self._found.items():
+        for monitor_id in some:
+            found = self._found[monitor_id]
             sums = sum_up(collector.of((self.tenant_id, monitor_id)), edges)
             for place, pieces in zip(places, sums, strict=True):
                 for location, rolled in pieces.items():
                     if (location != TOTAL) == self.by_location:
                         found[place][location].append(rolled)
             await asyncio.sleep(0)
+
+
+def _without(left: Left, level: Level, spans: Iterable[int]) -> Left:
+    """Take spans, each within a stretch, out of what is left."""
+    taken = joined((span, span + level.length_us) for span in spans)
+    return tuple(
+        tuple(piece for stretch in stretches for piece in _pieces(stretch, taken))
+        for stretches in left
+    )
+
+
+def _pieces(stretch: Stretch, taken: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Yield what some stretches, in their order, leave of another."""
+    since, until = stretch
+    for start, end in taken:
+        if since < end and start < until:
+            if since < start:
+                yield since, start
+            since = end
+    if since < until:
+        yield since, until
 
 
 async def add_up(

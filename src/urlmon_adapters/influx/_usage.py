@@ -65,7 +65,7 @@ async def _rolled(
     for owner, what in touched.items():
         late = what.late_in(DAY)
         for day in marked:
-            if not what.holds(late, day, read_us[owner].get(day)):
+            if not what.holds(DAY, late, day, read_us[owner].get(day)):
                 counts.pop(day, None)
     return counts
 

@@ -34,7 +34,7 @@ from urlmon.services.gently import gently
 from urlmon_adapters.influx._client import Influx, Rows
 from urlmon_adapters.influx._http import GOOD
 from urlmon_adapters.influx._lines import microseconds
-from urlmon_adapters.influx._marks import forgotten_line, late_hours, late_lines
+from urlmon_adapters.influx._marks import forgotten_line, late_lines, late_marks
 from urlmon_adapters.influx._queries import END_US, FIELDS, TAGS, Select, batches, check_scope
 from urlmon_adapters.influx._rows import decode
 from urlmon_adapters.influx._spans import LONGEST_WRITE
@@ -83,12 +83,14 @@ class InfluxCheckResultStore(CheckResultStore):
         # First, so that no rollup is believed that lacks what is written then.
         await self._mark_late(kept, now)
         found = await self._write(kept, now) if kept else {}
+        if not found and len(kept) == len(batch):
+            return tuple(fates)  # each is stored, and stands for itself alone
         return tuple(await gently(settle(batch, fates, found)))
 
     async def _mark_late(self, kept: Sequence[CheckResult], now: datetime) -> None:
-        hours = set(await gently(late_hours(kept, now)))
-        if hours:
-            await self._influx.write(_RECORD, late_lines(hours, now), accepts=_MEANT_FOR_MARKS)
+        marks = set(await gently(late_marks(kept, now)))
+        if marks:
+            await self._influx.write(_RECORD, late_lines(marks, now), accepts=_MEANT_FOR_MARKS)
 
     async def _write(self, kept: Sequence[CheckResult], began: datetime) -> Mapping[Key, Fate]:
         """Write results, and mark them as late if by now they may have come after a rollup."""

@@ -7,7 +7,7 @@ do it at once, and one that is stopped in the middle has lost nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from itertools import chain, groupby
 from typing import Final
@@ -18,13 +18,12 @@ from urlmon_adapters.influx._client import Influx
 from urlmon_adapters.influx._lines import microseconds
 from urlmon_adapters.influx._marks import read_rolled, read_touched, redone_line, rolled_line
 from urlmon_adapters.influx._queries import Select
-from urlmon_adapters.influx._rolling import COUNT, Hours, Roller
+from urlmon_adapters.influx._rolling import COUNT, Roller
 from urlmon_adapters.influx._rows import Owner
 from urlmon_adapters.influx._spans import (
     CLOSED_AFTER_US,
     DAY,
     DAY_US,
-    GRACE_US,
     HOUR,
     HOUR_US,
     WEEK,
@@ -83,10 +82,8 @@ class InfluxRollupKeeper:
         for _, some in groupby(reversed(missing), lambda hour: hour // DAY_US):
             day = sorted(some)
             read_us = self._now()
-            owners = await self._roller.owners_by_hour(day[0], day[-1] + HOUR_US)
-            due = {hour: owners[hour] for hour in day if hour in owners}
-            if due:
-                await self._roller.roll_hours(due, read_us)
+            owners = await self._roller.owners_of(None, day[0], day[-1] + HOUR_US)
+            await self._roller.roll_hours(day, owners, read_us)
             await self._roller.write(rolled_line(HOUR, hour, read_us) for hour in day)
 
     async def _leave_empty(self, hours: Sequence[int]) -> list[int]:
@@ -105,36 +102,46 @@ class InfluxRollupKeeper:
     async def _redo(self, hours: Sequence[int]) -> None:
         """Roll up again what late results have touched, once they must have arrived."""
         touched = await read_touched(self._influx, _RUN, hours[0])
-        due: defaultdict[int, defaultdict[MonitorId, list[Owner]]]
-        due = defaultdict(lambda: defaultdict(list))
         now = self._now()
-        for owner, what in touched.items():
-            for hour, late_us in what.late.items():
-                done = what.redone.get(hour, 0) > late_us + GRACE_US
-                if not done and late_us + GRACE_US < now and hour <= hours[-1]:
-                    due[hour][owner[1]].append(owner)
-        for _, some in groupby(sorted(due, reverse=True), lambda hour: hour // WEEK.length_us):
-            await self._redo_hours({hour: due[hour] for hour in sorted(some)})
+        for level in (HOUR, WEEK):
+            due: defaultdict[int, list[Owner]] = defaultdict(list)
+            for owner, what in touched.items():
+                for span in what.due(level, now):
+                    due[span].append(owner)
+            ordered = sorted((span for span in due if span <= hours[-1]), reverse=True)
+            for _, some in groupby(ordered, lambda span: span // WEEK.length_us):
+                await self._redo_week(level, {span: due[span] for span in sorted(some)}, hours)
 
-    async def _redo_hours(self, due: Hours) -> None:
-        """Roll up again some hours of one week, and then the days and the week."""
+    async def _redo_week(
+        self, level: Level, due: Mapping[int, Sequence[Owner]], closed: Sequence[int]
+    ) -> None:
+        """Roll up again some hours of one week, or all of it, and then the days and the week."""
         read_us = self._now()
-        for _, hours in groupby(due, lambda hour: hour // DAY_US):
-            await self._roller.roll_hours({hour: due[hour] for hour in hours}, read_us)
-        everyone: defaultdict[MonitorId, set[Owner]] = defaultdict(set)
-        for monitor_id, some in chain.from_iterable(owners.items() for owners in due.values()):
-            everyone[monitor_id].update(some)
-        for level in (DAY, WEEK):
+        owners: defaultdict[MonitorId, set[Owner]] = defaultdict(set)
+        for owner in chain.from_iterable(due.values()):
+            owners[owner[1]].add(owner)
+        # A week as a whole has been touched in some hour that nobody knows.
+        named = {(span, owner) for span in due for owner in due[span]} if level == HOUR else set()
+        hours = [
+            hour
+            for span in due
+            for hour in HOUR.within(span, span + level.length_us)
+            if closed[0] <= hour <= closed[-1]
+        ]
+        for _, day in groupby(hours, lambda hour: hour // DAY_US):
+            await self._roller.roll_hours(list(day), owners, read_us, named)
+        for longer in (DAY, WEEK):
             now = self._now()
-            spans = sorted({hour - hour % level.length_us for hour in due})
-            there = sorted(await read_rolled(self._influx, _RUN, level, spans))
-            if there:
-                await self._roller.roll_spans(level, there, everyone, now)
+            spans = sorted({hour - hour % longer.length_us for hour in hours})
+            if level == HOUR:
+                for span in await read_rolled(self._influx, _RUN, longer, spans):
+                    await self._roller.roll_spans(longer, [span], owners, now)
+            else:  # all that is over, rolled up before or not
+                there = longer.within(closed[0], closed[-1] + HOUR_US)
+                spans = [span for span in spans if span in there]
+                await self._roller.roll_spans(longer, spans, owners, now, redone_us=read_us)
         await self._roller.write(
-            redone_line(owner, hour, read_us)
-            for hour, owners in due.items()
-            for some in owners.values()
-            for owner in some
+            redone_line(level, owner, span, read_us) for span in due for owner in due[span]
         )
 
     async def _roll_longer(self, level: Level, parts: Collection[int]) -> set[int]:

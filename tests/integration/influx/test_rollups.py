@@ -51,7 +51,7 @@ def keeper(influx: Influx, clock: FakeClock) -> InfluxRollupKeeper:
 
 
 async def rows(influx: Influx, measurement: str) -> list[tuple[int, str]]:
-    """Return the rollups of a length, with their times."""
+    """Return the rollups of a length that have results, with their times."""
     found: list[tuple[int, str]] = []
     await influx.query(
         "test",
@@ -59,7 +59,7 @@ async def rows(influx: Influx, measurement: str) -> list[tuple[int, str]]:
         {},
         take=lambda part: found.extend((row[0], row[1]) for row in part.values),
     )
-    return found
+    return [(at, text) for at, text in found if text.split(" ")[2] != "0"]
 
 
 async def checks(recording: ResultStores, since: datetime, until: datetime) -> tuple[int, int]:
@@ -129,6 +129,61 @@ async def test_late_results(
         assert {text.split(" ")[2] for _, text in await rows(influx, measurement)} == {"2"}
     await alter(influx, "check_weeks", " 2 1 ", " 777 7 ")
     assert await checks(recording, NOW - 60 * DAYS, NOW) == (777, 7)
+
+
+async def test_late_results_of_the_last_day(
+    influx: Influx, recording: ResultStores, keeper: InfluxRollupKeeper, clock: FakeClock
+) -> None:
+    """They touch their hours alone, which are rolled up again."""
+    at = NOW - 5 * HOURS
+    await recording.results.record([a_check(at), a_check(at - HOURS)])
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    await recording.results.record([a_check(at + MINUTES)])
+    # The hour before is still believed, the touched one is not.
+    await alter(influx, "check_hours", " 1 1 0", " 1 777 7")
+    assert await checks(recording, NOW - DAYS, NOW) == (779, 7)
+    clock.advance(6 * MINUTES)
+    await keeper.run()
+    counts = sorted(text.split(" ")[2] for _, text in await rows(influx, "check_hours"))
+    assert counts == ["2", "777"]
+
+
+async def test_a_copy_marks_whole_weeks(
+    influx: Influx, recording: ResultStores, keeper: InfluxRollupKeeper, clock: FakeClock
+) -> None:
+    """Every answer reads the marks, so there are not as many as hours."""
+    instants = [NOW - number * HOURS for number in range(1, 24 * 19 + 11)]  # two weeks and more
+    await recording.results.record([a_check(at) for at in instants])
+    marks: list[list[object]] = []
+    query = 'SELECT "late_us", "week_late_us" FROM "check_touched"'
+    await influx.query("test", query, {}, take=lambda part: marks.extend(part.values))
+    assert sum(hour is not None for _, hour, _ in marks) == 23
+    assert sum(week is not None for _, _, week in marks) == 3
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    await keeper.run()
+    # Weeks of which every hour has been touched are believed, as are hours without any result.
+    await alter(influx, "check_weeks", " 168 168 0", " 168 777 7")
+    assert await checks(recording, NOW - 60 * DAYS, NOW) == (len(instants) + 2 * (777 - 168), 14)
+
+
+async def test_late_results_of_another_monitor(
+    influx: Influx, recording: ResultStores, keeper: InfluxRollupKeeper, clock: FakeClock
+) -> None:
+    """A monitor's rollups are believed, whatever has touched those of the others."""
+    at, other = NOW - 20 * DAYS, MonitorId.new()
+    await recording.results.record([a_check(at)])
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    await alter(influx, "check_weeks", " 1 1 0", " 1 777 7")
+    await recording.results.record([a_result(TENANT, other, scheduled_at=at)])
+    period = Period(since=NOW - 60 * DAYS, until=NOW)
+    found = await recording.statistics.summary(
+        TENANT, {MONITOR: HOURS, other: HOURS}, period=period
+    )
+    assert found[MONITOR].statistics.checks == 777
+    assert found[other].statistics.checks == 1
 
 
 @pytest.mark.parametrize("failing", [False, True])
