@@ -147,7 +147,7 @@ def redone_line(level: Level, owner: Owner, span: int, read_us: int) -> str:
 
 def rolled_line(level: Level, span: int, read_us: int) -> str:
     """Return the mark that a span was rolled up, for all who have results in it."""
-    return f"check_rolled,span={level.name} read_us={read_us}i {level.stands_at(span)}\n"
+    return f"check_rolled,span={level.name} read_us={read_us}i {level.marks.stands_at(span)}\n"
 
 
 async def read_rolled(
@@ -155,19 +155,20 @@ async def read_rolled(
 ) -> set[int]:
     """Return which of some spans, in their order, are rolled up."""
     found: set[int] = set()
+    marks = level.marks
     for since, until in level.runs(spans):
         query = Select(
             columns='"read_us"',
             source=_ROLLED,
-            since_us=level.stands_at(since),
-            until_us=level.stands_at(until - level.length_us) + 1,
+            since_us=marks.stands_at(since),
+            until_us=marks.stands_at(until - level.length_us) + 1,
             conditions=['"span" = $span'],
             values={"span": level.name},
         )
         await influx.query(
             operation,
             *query.bound(),
-            take=lambda rows: found.update(level.span_at(row[0]) for row in rows.values),
+            take=lambda rows: found.update(marks.span_at(row[0]) for row in rows.values),
         )
     return found.intersection(spans)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 HOUR_US: Final = timedelta(hours=1) // _MICROSECOND
@@ -20,6 +20,7 @@ DAY_US: Final = 24 * HOUR_US
 _SECOND_US: Final = 1_000_000
 # To read so many spans in vain, between others that are wanted, costs no more than another query.
 _GAP: Final = 8
+_HOURS_OF_MARKS: Final = 32 * 24
 
 LATE_AFTER_US: Final = 5 * 60 * _SECOND_US
 """What is recorded so long after the end of its hour marks the hour as touched."""
@@ -51,6 +52,14 @@ class Level:
     length_us: int
     block: int
     parts: Level | None
+
+    @property
+    def marks(self) -> Level:
+        """The same spans, where their marks stand: side by side, also those of hours.
+
+        Else to mark 90 days at once, most of them empty, made 90 shards, which took seconds.
+        """
+        return self if self.block else evolve(self, block=_HOURS_OF_MARKS)
 
     def source(self, *, by_location: bool) -> str:
         """Return the measurement of its points."""

@@ -346,7 +346,7 @@ async def test_rows_of_another_tenant_in_rollups(
     assert theirs[MONITOR].statistics.failures == 1
 
 
-@pytest.mark.parametrize("level", [HOUR, DAY, WEEK])
+@pytest.mark.parametrize("level", [HOUR, HOUR.marks, DAY, WEEK])
 def test_where_points_stand(level: Any) -> None:
     """Each span has a time of its own, never before its end is gone, in the order of the spans."""
     first = 20_000 * DAY.length_us // level.length_us * level.length_us
