@@ -36,9 +36,6 @@ def unpack(hours: bytes, spans: bytes) -> Sketch:
     Raises:
         ValueError: They break off.
     """
-    numbers = array("H", hours)
-    if sys.byteorder == "little":
-        numbers.byteswap()
     lanes = at = 0
     base = 2**16
     # The lanes of the database are those of the number, so none is looked at.
@@ -51,4 +48,10 @@ def unpack(hours: bytes, spans: bytes) -> Sketch:
         lanes += int.from_bytes(spans[first:at], "big") << LANE_BITS * (lowest - base)
     if at != len(spans):
         raise ValueError("a sketch that breaks off")
-    return Sketch((lanes << LANE_BITS * base) + Sketch.of_ranges(numbers).lanes)
+    lanes <<= LANE_BITS * base
+    if hours:
+        numbers = array("H", hours)
+        if sys.byteorder == "little":
+            numbers.byteswap()
+        lanes += Sketch.of_ranges(numbers).lanes
+    return Sketch(lanes)
