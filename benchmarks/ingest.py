@@ -1,4 +1,4 @@
-"""Measure how check results get into PostgreSQL and what is answered from them, beside other ways.
+"""Measure how check results get into PostgreSQL, beside other ways.
 
 Run it on an idle machine: .venv/bin/python benchmarks/ingest.py [size]
 The size, 1 by default, multiplies the rows.  It installs SQLAlchemy into a temporary folder, with
@@ -14,7 +14,6 @@ import os
 import pickle
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,17 +28,13 @@ import psycopg
 
 from urlmon.domain.check_results import CheckResult, Phases
 from urlmon.domain.ids import MonitorId, TenantId
-from urlmon.domain.periods import Period
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import FakeClock
-from urlmon_adapters.clock import SystemClock
 from urlmon_adapters.postgres import (
     Database,
     Migrations,
     Pool,
     PostgresCheckResultStore,
-    PostgresCheckStatistics,
-    RollupKeeper,
     build_pool,
 )
 from urlmon_adapters.postgres._check_result_rows import values_of
@@ -48,7 +43,7 @@ from urlmon_adapters.servers import PostgresServer
 
 ROOT = Path(__file__).parents[1]
 BATCH = 5_000
-BATCHES = 8
+BATCHES = 4
 RUNS = 3
 RETENTION = timedelta(days=90)
 SQLALCHEMY = ("sqlalchemy==2.0.44", "psycopg[binary]==3.3.9")
@@ -68,42 +63,18 @@ for batch in rows:
         connection.execute(insert(table), batch)
 print(time.perf_counter() - started)
 """
-LATEST = """
-SELECT newest.* FROM unnest(%s::uuid[]) AS asked (id) CROSS JOIN LATERAL (
-    SELECT * FROM check_results WHERE tenant_id = %s AND monitor_id = asked.id
-    ORDER BY scheduled_at DESC LIMIT 1
-) AS newest
-"""
-FILL = """
-INSERT INTO check_results
-    (tenant_id, monitor_id, location, scheduled_at, checked_at, success, error_kind, error_message,
-    response_time_us)
-SELECT %(tenant)s, monitor, 'default', at, at, ok, CASE WHEN NOT ok THEN 'dns' END,
-    CASE WHEN NOT ok THEN 'x' END, CASE WHEN ok THEN (80000 * exp(random() + random()))::bigint END
-FROM unnest(%(monitors)s::uuid[]) AS monitor
-CROSS JOIN generate_series(%(since)s::timestamptz, %(until)s, %(step)s::interval) AS at
-CROSS JOIN LATERAL (SELECT random() < 0.99 OR monitor IS NULL) AS drawn (ok)
-"""
-
-BEFORE = """
-UPDATE check_rollup_spans SET made_from = date_bin(
-    make_interval(hours => hours), now() + CASE hours WHEN 1 THEN interval '1 hour' ELSE '0' END,
-    '1970-01-05 00:00Z'
-)
-"""
-AFTER = "UPDATE check_rollup_spans SET made_from = '2000-01-01 00:00Z' WHERE hours = 1"
-COUNTS = "SELECT (SELECT count(*) FROM check_results), (SELECT count(*) FROM check_rollups)"
 
 
-def _today() -> datetime:
-    """Return when this day began: its results are live, as days that are over cost more."""
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def _live() -> datetime:
+    """Return when the present six hours began: results of spans that are over cost more."""
+    now = datetime.now(UTC)
+    return now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
 
 
 def batches(monitors: int, count: int) -> list[list[CheckResult]]:
     """Return batches of results, each of some minutes of so many monitors."""
     tenant, ids = TenantId.new(), [MonitorId.new() for _ in range(monitors)]
-    start = _today()
+    start = _live()
     rounds = BATCH // monitors
     return [
         [
@@ -158,7 +129,7 @@ async def rate(calls: Sequence[Callable[[], Awaitable[object]]]) -> float:
 async def ingest(pool: Pool, url: str, count: int, folder: Path) -> None:
     """Print how many rows a second each way writes."""
     database = Database(pool)
-    clock = FakeClock(_today() + timedelta(days=1))
+    clock = FakeClock(_live() + timedelta(days=1))
     store = PostgresCheckResultStore(database, clock, retention=RETENTION)
     dense, sparse = batches(200, count), batches(BATCH, count)
     packs = await packed(pool, dense)
@@ -238,87 +209,6 @@ def _plain(value: Any) -> object:
     return uuid.UUID(int=value.int) if isinstance(value, uuid.UUID) else value
 
 
-async def answers(pool: Pool, days: int, rows: int) -> None:
-    """Print what questions cost over some results, and over ten times as many."""
-    few, many = await measured(pool, days, rows), await measured(pool, days, 10 * rows)
-    print(f"\n1,000 monitors over {days} days, medians\n")
-    print("| | fewer results | ten times |\n|---|---|---|")
-    for name, value in few.items():
-        print(f"| {name} | {value} | {many[name]} |")
-
-
-async def measured(pool: Pool, days: int, rows: int) -> dict[str, str]:
-    """Fill the tables, and return how many rows there are and what each question costs."""
-    tenant, ids = TenantId.new(), [MonitorId.new() for _ in range(2_000)]
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    since = now - timedelta(days=days)
-    await fill(pool, tenant, ids, Period(since=since, until=now), rows)
-    database = Database(pool)
-    asked = PostgresCheckStatistics(database)
-    store = PostgresCheckResultStore(database, SystemClock(), retention=RETENTION)
-    intervals = dict.fromkeys(ids[:1_000], timedelta(minutes=5))
-    span = Period(since=since, until=now)
-    first, last = since.date(), now.date()
-
-    async def by_hand() -> None:
-        async with database.tenant("benchmark", tenant) as connection:
-            for some in (ids[:1_000], ids[1_000:]):
-                await (await connection.execute(LATEST, (some, tenant))).fetchall()
-
-    async def latest() -> None:
-        for some in (ids[:1_000], ids[1_000:]):
-            await store.latest(tenant, some)
-
-    questions: dict[str, Callable[[], Awaitable[object]]] = {
-        "summary of 1,000 monitors, with the period before": lambda: asked.summary(
-            tenant, intervals, period=span
-        ),
-        "daily bars of 20 monitors": lambda: asked.daily(tenant, ids[:20], first=first, last=last),
-        "the same in Asia/Kolkata": lambda: asked.daily(
-            tenant, ids[:20], first=first, last=last, zone="Asia/Kolkata"
-        ),
-        "usage of the tenant": lambda: asked.usage(tenant, first=first, last=last),
-        "latest of 2,000 monitors, by hand, as rows": by_hand,
-        "latest of 2,000 monitors, as results": latest,
-    }
-    async with pool.connection() as connection:
-        counts = await (await connection.execute(COUNTS)).fetchone() or (0, 0)
-    found = {"results": f"{counts[0]:,}", "rows of sums": f"{counts[1]:,}"}
-    for name, question in questions.items():
-        found[name] = f"{await milliseconds(question):.0f} ms"
-    return found
-
-
-async def fill(
-    pool: Pool, tenant: TenantId, ids: Sequence[MonitorId], span: Period, rows: int
-) -> None:
-    """Store results of 1,000 monitors, and one of each of the others, with their sums."""
-    await empty(pool)
-    async with pool.connection() as connection:
-        await connection.execute(BEFORE)
-        steps = (ids[:1_000], span.length / (rows / 1_000)), (ids[1_000:], span.length)
-        for monitors, step in steps:
-            values = {"tenant": tenant, "monitors": list(monitors), "step": step}
-            bounds = {"since": span.since, "until": span.until}
-            await connection.execute(FILL, {**values, **bounds})
-        start = span.since.replace(minute=0)
-        await connection.execute("SELECT rebuild_hours(%s, %s)", (start, span.until))
-        await connection.execute(AFTER)
-    await RollupKeeper(Database(pool)).upkeep(RETENTION)
-    async with pool.connection() as connection:
-        await connection.execute("VACUUM ANALYZE")
-
-
-async def milliseconds(call: Callable[[], Awaitable[object]]) -> float:
-    """Return the median time of a call."""
-    times: list[float] = []
-    for _ in range(7):
-        started = time.perf_counter()
-        await call()
-        times.append((time.perf_counter() - started) * 1000)
-    return statistics.median(times[1:])
-
-
 async def main() -> None:
     """Print the machine and the figures."""
     size = float(sys.argv[1]) if len(sys.argv) > 1 else 1
@@ -339,7 +229,6 @@ async def main() -> None:
         await Migrations(server.url).apply()
         async with build_pool(server.url) as pool:
             await ingest(pool, server.url, max(1, round(BATCHES * size)), Path(name))
-            await answers(pool, 90, round(200_000 * size))
 
 
 if __name__ == "__main__":
