@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -133,24 +132,13 @@ class RedisLocks(Locks):
     ) -> Lease | None:
         """Ask again whenever the name may be free; somebody has it for `left` seconds yet."""
         time = self._client.time
-        async with self._listening(name) as heard:
+        async with self._client.listening(self._client.keys.released(name)) as heard:
             while True:
                 look_again_at = time.monotonic() + min(left, _LOOK_AGAIN_SECONDS)
                 await self._pause(heard, min(give_up_at, look_again_at))
                 lease, left = await self._try(name, token, ttl)
                 if lease is not None or time.monotonic() >= give_up_at:
                     return lease
-
-    @asynccontextmanager
-    async def _listening(self, name: str) -> AsyncIterator[asyncio.Event]:
-        """Set an event when the name is given back, and once when that is noticed from now on."""
-        heard = asyncio.Event()
-        listener = asyncio.create_task(self._client.listen(self._client.keys.released(name), heard))
-        try:
-            yield heard
-        finally:
-            listener.cancel()
-            await asyncio.wait([listener])
 
     async def _pause(self, heard: asyncio.Event, moment: float) -> None:
         """Return when the event is set, or at a moment."""
