@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.working import a_client, declare_whole, is_idle
+from tests.fixtures.working import a_client, closing
 
 from urlmon_adapters.redis._cluster import Cluster
 from urlmon_adapters.redis._replies import items, number
@@ -30,11 +30,8 @@ async def admin(own_redis: RedisServer) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def own_client(own_redis: RedisServer) -> AsyncIterator[RedisClient]:
     """A client of that Redis."""
-    client = a_client(own_redis.url)
-    await declare_whole(client)
-    yield client
-    assert is_idle(client)
-    await client.aclose()
+    async with closing(a_client(own_redis.url)) as client:
+        yield client
 
 
 @pytest.fixture
@@ -66,8 +63,5 @@ def a_proxied_client(proxy: Proxy, **options: float) -> RedisClient:
 @pytest.fixture
 async def proxied_client(proxy: Proxy) -> AsyncIterator[RedisClient]:
     """A client that reaches the shared Redis through the proxy."""
-    client = a_proxied_client(proxy)
-    await declare_whole(client)
-    yield client
-    assert is_idle(client)
-    await client.aclose()
+    async with closing(a_proxied_client(proxy)) as client:
+        yield client

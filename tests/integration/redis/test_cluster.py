@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from redis.crc import key_slot
 from tests.fixtures.servers import leave_out
-from tests.fixtures.working import a_client, client_of, declare_whole, in_redis, is_idle, nodes_of
+from tests.fixtures.working import a_client, client_of, closing, in_redis, nodes_of
 from tests.fixtures.working_calls import TTL, Calls
 
 from urlmon.errors import StoreError, UnavailableError
@@ -43,11 +43,8 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClust
 @pytest.fixture
 async def client(own_cluster: RedisClusterServers) -> AsyncIterator[RedisClient]:
     """A client of that cluster that waits for a failover."""
-    client = a_client(own_cluster.url, timeout_seconds=PATIENT_SECONDS)
-    await declare_whole(client)
-    yield client
-    assert is_idle(client)
-    await client.aclose()
+    async with closing(a_client(own_cluster.url, timeout_seconds=PATIENT_SECONDS)) as client:
+        yield client
 
 
 async def test_work_is_spread(cluster_client: RedisClient) -> None:
@@ -86,19 +83,17 @@ async def test_killed(client: RedisClient, own_cluster: RedisClusterServers) -> 
 
 async def test_killed_and_no_time(own_cluster: RedisClusterServers) -> None:
     """A call that cannot wait for the next master fails in time; nothing was applied."""
-    client = a_client(own_cluster.url, timeout_seconds=SHORT_SECONDS)
-    locks = in_redis(client).locks
-    await _patiently(lambda: locks.acquire("another job", ttl=TTL))
-    master = _master_of(own_cluster, client.keys.lock("no time"))
-    master.kill()
-    await _noticed(client)
-    started = time.monotonic()
-    with pytest.raises(UnavailableError) as caught:
-        await locks.acquire("no time", ttl=TTL)
-    assert time.monotonic() - started < 5
-    assert not caught.value.maybe_applied
-    assert is_idle(client)
-    await client.aclose()
+    async with _short_client(own_cluster) as client:
+        locks = in_redis(client).locks
+        await _patiently(lambda: locks.acquire("another job", ttl=TTL))
+        master = _master_of(own_cluster, client.keys.lock("no time"))
+        master.kill()
+        await _noticed(client)
+        started = time.monotonic()
+        with pytest.raises(UnavailableError) as caught:
+            await locks.acquire("no time", ttl=TTL)
+        assert time.monotonic() - started < 5
+        assert not caught.value.maybe_applied
     _come_back(own_cluster, master)
 
 
@@ -230,13 +225,9 @@ def _cluster_of(client: RedisClient) -> Cluster:
     return client._topology
 
 
-@asynccontextmanager
-async def _short_client(servers: RedisClusterServers) -> AsyncIterator[RedisClient]:
+def _short_client(servers: RedisClusterServers) -> AbstractAsyncContextManager[RedisClient]:
     """Give a client that gives up soon."""
-    client = a_client(servers.url, timeout_seconds=SHORT_SECONDS)
-    yield client
-    assert is_idle(client)
-    await client.aclose()
+    return closing(a_client(servers.url, timeout_seconds=SHORT_SECONDS), whole=False)
 
 
 async def _patiently(call: Callable[[], Awaitable[object]]) -> None:

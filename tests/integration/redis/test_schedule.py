@@ -302,7 +302,7 @@ async def test_many_workers(redis_client: RedisClient) -> None:
         return stalled
 
     stalled: list[ClaimedCheck] = []
-    for number in range(40):
+    for number in range(20):
         late = await asyncio.gather(*(work(f"{number} {each}") for each in range(8)))
         await asyncio.gather(*(complete(each) for each in stalled))
         stalled = [each for claims in late for each in claims]

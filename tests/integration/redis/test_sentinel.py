@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from tests.fixtures.servers import leave_out
-from tests.fixtures.working import a_client, declare_whole, in_redis, is_idle
+from tests.fixtures.working import a_client, closing, in_redis
 from tests.fixtures.working_calls import POLICY, TTL
 
 from urlmon.domain.alerting import DecisionKind, MonitorStatus
@@ -45,11 +45,8 @@ def servers(tmp_path: Path) -> Iterator[RedisSentinelServers]:
 @pytest.fixture
 async def client(servers: RedisSentinelServers) -> AsyncIterator[RedisClient]:
     """A client that waits for a failover."""
-    client = a_client(servers.url, timeout_seconds=PATIENT_SECONDS)
-    await declare_whole(client)
-    yield client
-    assert is_idle(client)
-    await client.aclose()
+    async with closing(a_client(servers.url, timeout_seconds=PATIENT_SECONDS)) as client:
+        yield client
 
 
 async def test_replaced(client: RedisClient, servers: RedisSentinelServers) -> None:
