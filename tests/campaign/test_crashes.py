@@ -134,7 +134,12 @@ async def test_crashes(
     )
     async with Redis.from_url(world.beside, protocol=2, decode_responses=True) as redis:
         crew, seen, lost = Crew(world, chance), 0, 0
-        while seen < transitions or crew.killed < kills:
+        while (
+            seen < transitions
+            or crew.killed < kills
+            or lost <= kills // 10
+            or not await _has_bitten(redis, world)
+        ):
             crew.replace()
             await _push_time(redis, world)
             if not proxy.still_to_lose and chance.random() < 0.3:
@@ -148,10 +153,15 @@ async def test_crashes(
             progress(min(seen, crew.killed * transitions // kills), transitions)
             await asyncio.sleep(0.005)
         await asyncio.to_thread(crew.end)
-        assert lost > kills // 10
         await _finish(redis, world, stores, monitors)
         await _judge(redis, world, stores, tenant_id)
     await stores.aclose()
+
+
+async def _has_bitten(redis: Redis, world: World) -> bool:
+    """Say whether somebody stalled beyond a lease, held a lock too long, and met lost locks."""
+    notes = ("refused", "stale writes", "losses")
+    return await redis.exists(*(f"{world.notes}{each}" for each in notes)) == len(notes)
 
 
 async def _push_time(redis: Redis, world: World) -> None:
@@ -195,7 +205,6 @@ async def _judge(redis: Redis, world: World, stores: Stores, tenant_id: TenantId
         return await redis.lrange(f"{world.notes}{what}", 0, -1)
 
     assert await notes("problems") == []
-    assert await notes("refused")  # else nobody stalled for long enough
     completions = [json.loads(each) for each in await notes("completions")]
     holders: dict[tuple[str, int], set[str]] = defaultdict(set)
     for monitor, at, token, _ in completions:
@@ -208,7 +217,6 @@ async def _judge(redis: Redis, world: World, stores: Stores, tenant_id: TenantId
     assert {each for *_, each in completions if each} <= {each for *_, each in handed_over}
     await _judge_transitions(stores, tenant_id, completions, handed_over)
     losses = [int(each) for each in await notes("losses")]
-    assert losses
     for number in range(LOCKS):
         _judge_grants(
             losses,
@@ -216,7 +224,6 @@ async def _judge(redis: Redis, world: World, stores: Stores, tenant_id: TenantId
             set(await notes(f"releases:job {number}")),
             await notes(f"writes:job {number}"),
         )
-    assert await notes("stale writes")  # else no lock was held for too long
 
 
 def _begun_too_late(story: list[Any]) -> set[tuple[str, str]]:
