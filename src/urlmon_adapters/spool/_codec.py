@@ -8,14 +8,15 @@ big-endian; instants are microseconds since 1970.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind, Phases
-from urlmon.domain.ids import MonitorId, TenantId
-from urlmon.errors import CorruptDataError, InvalidValueError
+from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind
+from urlmon.domain.ids import Id, MonitorId, TenantId
+from urlmon.domain.unchecked import results_of
+from urlmon.errors import CorruptDataError
 
 FORMAT: Final = b"\x01"
 
@@ -25,8 +26,19 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _FIXED: Final = struct.Struct(">16s16sqqqhqqqqqqqBBH")
 _NONE: Final = -1
 _NO_INSTANT: Final = -(2**63)
-# A kind is never empty, so this length says that there is no error.
-_NO_ERROR: Final = 0
+# A slice of these takes less than half a millisecond.
+_AT_ONCE: Final = 50
+_IDS: Final = {"tenant_id": TenantId, "monitor_id": MonitorId}
+_WHOLE: Final = (
+    *("status_code", "response_time_us", "dns_us", "connect_us", "tls_us", "ttfb_us"),
+    *("transfer_us", "size_bytes"),
+)
+# In the order of a row.  A kind is never empty: where it is, there is no error.
+_NAMES: Final = (
+    *("tenant_id", "monitor_id", "scheduled_at", "checked_at", "tls_expires_at"),
+    *_WHOLE,
+    *("location", "kind", "message"),
+)
 
 
 def encode(results: Iterable[CheckResult]) -> bytes:
@@ -64,68 +76,63 @@ def _whole(number: int | None) -> int:
     return _NONE if number is None else number
 
 
-def decode(payload: bytes) -> Iterator[CheckResult]:
-    """Yield the results of a payload, one by one.
+def decode(payload: bytes) -> Iterator[list[CheckResult]]:
+    """Yield the results of a payload, fifty at a time.
+
+    Put together field by field, as one by one it takes three times as long.
 
     Raises:
         CorruptDataError: It is not what this version writes.
     """
     if payload[:1] != FORMAT:
         raise _corrupt("its format is another version's")
-    at, end = 1, len(payload)
-    while at < end:
+    at, ids = 1, {name: dict[bytes, Id]() for name in _IDS}
+    while at < len(payload):
         try:
-            result, at = _result(payload, at)
-        except (struct.error, ValueError, OverflowError, InvalidValueError) as exc:
+            rows, at = _rows(payload, at)
+            results = _results(rows, ids)
+        except (struct.error, ValueError, OverflowError) as exc:
             raise _corrupt("a result in it cannot be read") from exc
-        if at > end:
-            raise _corrupt("it is too short")
-        yield result
+        yield results
 
 
-def _result(payload: bytes, at: int) -> tuple[CheckResult, int]:
-    (
-        tenant_id,
-        monitor_id,
-        due,
-        made,
-        expires,
-        status,
-        response,
-        *phases,
-        size,
-        place,
-        kind,
-        said,
-    ) = _FIXED.unpack_from(payload, at)
-    texts, at = at + _FIXED.size, at + _FIXED.size + place + kind + said
-    error = None
-    if kind != _NO_ERROR:
-        error = CheckError(
-            kind=ErrorKind(payload[texts + place : texts + place + kind].decode("ascii")),
-            message=payload[texts + place + kind : at].decode(),
-        )
-    dns, connect, tls, ttfb, transfer = map(_maybe, phases)
-    result = CheckResult(
-        tenant_id=TenantId(UUID(bytes=tenant_id)),
-        monitor_id=MonitorId(UUID(bytes=monitor_id)),
-        location=payload[texts : texts + place].decode("ascii"),
-        scheduled_at=_EPOCH + due * _MICROSECOND,
-        checked_at=_EPOCH + made * _MICROSECOND,
-        error=error,
-        status_code=_maybe(status),
-        response_time_us=_maybe(response),
-        phases=Phases(
-            dns_us=dns, connect_us=connect, tls_us=tls, ttfb_us=ttfb, transfer_us=transfer
-        ),
-        tls_expires_at=None if expires == _NO_INSTANT else _EPOCH + expires * _MICROSECOND,
-        size_bytes=_maybe(size),
-    )
-    return result, at
+def _rows(payload: bytes, at: int) -> tuple[list[tuple[Any, ...]], int]:
+    """Return the next rows, numbers as they are and texts as bytes, and where they end."""
+    rows = list[tuple[Any, ...]]()
+    while at < len(payload) and len(rows) < _AT_ONCE:
+        *numbers, of_location, of_kind, of_message = _FIXED.unpack_from(payload, at)
+        location = at + _FIXED.size
+        kind = location + of_location
+        message = kind + of_kind
+        at = message + of_message
+        rows.append((*numbers, payload[location:kind], payload[kind:message], payload[message:at]))
+    if at > len(payload):
+        raise _corrupt("it is too short")
+    return rows, at
 
 
-def _maybe(number: int) -> int | None:
-    return None if number == _NONE else number
+def _results(rows: list[tuple[Any, ...]], ids: Mapping[str, dict[bytes, Id]]) -> list[CheckResult]:
+    """Return the results of rows; ids are made once for all that have them."""
+    columns: dict[str, Any] = dict(zip(_NAMES, zip(*rows, strict=True), strict=True))
+    for name, known in ids.items():
+        for each in columns[name]:
+            if each not in known:
+                known[each] = _IDS[name](UUID(bytes=each))
+        columns[name] = [known[each] for each in columns[name]]
+    for name in ("scheduled_at", "checked_at"):
+        columns[name] = [_EPOCH + each * _MICROSECOND for each in columns[name]]
+    columns["tls_expires_at"] = [
+        None if each == _NO_INSTANT else _EPOCH + each * _MICROSECOND
+        for each in columns["tls_expires_at"]
+    ]
+    for name in _WHOLE:
+        columns[name] = [None if each == _NONE else each for each in columns[name]]
+    columns["location"] = [each.decode("ascii") for each in columns["location"]]
+    columns["error"] = [
+        CheckError(kind=ErrorKind(kind.decode("ascii")), message=message.decode()) if kind else None
+        for kind, message in zip(columns.pop("kind"), columns.pop("message"), strict=True)
+    ]
+    return results_of(columns)
 
 
 def _corrupt(what: str) -> CorruptDataError:

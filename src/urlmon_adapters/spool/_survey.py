@@ -71,5 +71,5 @@ def _waiting(folder: Folder, name: str, size: int) -> tuple[int, datetime | None
             count += found.count
             if oldest is None and (payload := segment.payload(found)) is not None:
                 with suppress(CorruptDataError):
-                    oldest = next(decode(payload)).checked_at
+                    oldest = next(decode(payload))[0].checked_at
     return count, oldest

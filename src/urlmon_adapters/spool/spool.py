@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,7 @@ from urlmon_adapters.spool._segments import Raw, Segments
 
 STORE: Final = "spool"
 # A slice of these takes about half a millisecond of the event loop.
-_ENCODED_AT_ONCE: Final = 200
-_DECODED_AT_ONCE: Final = 20
+_ENCODED_AT_ONCE: Final = 100
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _MISPLACED: Final = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 T = TypeVar("T")
@@ -136,7 +135,9 @@ class FileSpool(Spool):
         results: list[CheckResult] = []
         if raw.payload is not None:
             try:
-                await _fill(results, decode(raw.payload))
+                for some in decode(raw.payload):
+                    results += some
+                    await asyncio.sleep(0)
             except CorruptDataError:
                 results = []
             if len(results) != raw.count:
@@ -144,11 +145,3 @@ class FileSpool(Spool):
                 await self._do("read", keep)
                 results = []
         return Spooled(number=raw.number, count=raw.count, results=tuple(results))
-
-
-async def _fill(found: list[CheckResult], results: Iterable[CheckResult]) -> None:
-    """Take results, and let others have the event loop in between."""
-    for result in results:
-        found.append(result)
-        if len(found) % _DECODED_AT_ONCE == 0:
-            await asyncio.sleep(0)
