@@ -77,40 +77,35 @@ def test_a_sketch_comes_back_from_its_bytes(given_values: list[int]) -> None:
     assert Sketch.unpack(packed) == sketch
     assert Sketch.of(reversed(given_values)).pack() == packed
     assert packed[0] == 1
-    # A count of up to 60 takes a byte, and a gap at most two.
-    assert len(packed) <= 1 + 3 * len(set(given_values))
 
 
 @given(st.binary(max_size=12) | st.binary(max_size=12).map(lambda rest: b"\x01" + rest))
-def test_other_bytes_are_refused_or_are_a_sketch(packed: bytes) -> None:
-    """Whatever the bytes are, they are those of the one sketch that they give, or refused."""
-    try:
-        sketch = Sketch.unpack(packed)
-    except ValueError:
-        return
-    assert sketch.pack() == packed
-
-
-@pytest.mark.parametrize(
-    "packed",
-    [
-        b"",
-        b"\x00",
-        b"\x02\x01\x01",
-        b"\x01\x00",
-        b"\x01\x00\x00",
-        b"\x01\x80",
-        b"\x01\x00\x80",
-        b"\x01\x80\x00\x01",
-        b"\x01\xff\x7f\x01",
-        b"\x01\x00" + b"\xff" * 9 + b"\x01",
-        b"\x01\x00" + b"\xff" * 20,
-    ],
-)
-def test_bytes_of_no_sketch(packed: bytes) -> None:
-    """No version, breaking off, a count of 0, an idle byte, an unknown range, a count too large."""
-    with pytest.raises(ValueError, match=r"sketch|number"):
+def test_other_bytes_are_refused(packed: bytes) -> None:
+    """Bytes that are so short are those of no sketch but the empty one, or of few values."""
+    with pytest.raises(ValueError, match="sketch"):
         Sketch.unpack(packed)
+
+
+@given(values, st.data())
+def test_damaged_bytes_are_refused(given_values: list[int], data: st.DataObject) -> None:
+    """The checksum finds a bit that fell over, and an end that is missing."""
+    packed = bytearray(Sketch.of(given_values).pack())
+    at = data.draw(st.integers(3, len(packed) - 1))
+    cut = bytes(packed[:at])
+    packed[at] ^= 1 << data.draw(st.integers(0, 7))
+    for damaged in (bytes(packed), cut):
+        try:
+            found = Sketch.unpack(damaged)
+        except ValueError:
+            continue
+        assert found == Sketch.of(given_values)  # a bit that says nothing
+
+
+def test_bytes_of_ranges_that_there_are_not() -> None:
+    packed = bytearray(Sketch.of_counts({968: 1}).pack())
+    packed[1:3] = (60_000).to_bytes(2, "little")
+    with pytest.raises(ValueError, match="cannot be"):
+        Sketch.unpack(bytes(packed))
 
 
 def test_a_large_count_comes_back() -> None:
@@ -118,5 +113,3 @@ def test_a_large_count_comes_back() -> None:
     sketch = Sketch.of_counts({1: LARGEST_COUNT - 1, 968: 1})
     assert Sketch.unpack(sketch.pack()) == sketch
     assert sketch.count == LARGEST_COUNT
-    with pytest.raises(ValueError, match="cannot be"):
-        Sketch.unpack(Sketch.of_counts({1: LARGEST_COUNT, 968: 1}).pack())

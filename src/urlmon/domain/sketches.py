@@ -12,6 +12,7 @@ same.  Below 100 microseconds a range is a single value.
 from __future__ import annotations
 
 import struct
+import zlib
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -29,6 +30,7 @@ LARGEST_COUNT = 2**32 - 1
 """How many values a sketch holds: at one a second, those of 136 years."""
 LANE_BITS = 32
 _VERSION = 1
+_HEAD = struct.Struct("<BH")
 
 
 def _ranges() -> tuple[list[int], list[int]]:
@@ -120,23 +122,16 @@ class Sketch:
         return tuple(_VALUES[lowest + bisect_right(reached, rank - 1)] for rank in ranks)
 
     def pack(self) -> bytes:
-        """Return the sketch as bytes; those of equal sketches are equal.
+        """Return the sketch as bytes, from which it is read back in a few microseconds.
 
-        The first byte is the version, 1.  Then there are two numbers for each range that has
-        values, in ascending order: how many empty ranges come before it, and how many values it
-        has; in seven bits a byte, the lowest first, with the highest bit set in all but the last.
+        The first byte is the version, 1.  The next two, the lower one first, are the number of the
+        lowest range that has values, and the rest is how many that and each range above it has, in
+        four bytes each, the lowest first, compressed (RFC 1950, and so with a checksum).
         """
-        packed = bytearray([_VERSION])
-        behind = 1
-        for index, count in self.counts.items():
-            for number in (index - behind, count):
-                rest = number
-                while rest > 0x7F:
-                    packed.append(rest & 0x7F | 0x80)
-                    rest >>= 7
-                packed.append(rest)
-            behind = index + 1
-        return bytes(packed)
+        lowest, counts = self._counts()
+        return _HEAD.pack(_VERSION, lowest) + zlib.compress(
+            struct.pack(f"<{len(counts)}I", *counts), 1
+        )
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
@@ -145,20 +140,16 @@ class Sketch:
         Raises:
             ValueError: No sketch of this version gives these bytes.
         """
-        if not packed or packed[0] != _VERSION:
+        if len(packed) < _HEAD.size or packed[0] != _VERSION:
             raise ValueError("no sketch of a known version")
-        numbers = _numbers(packed)
-        if len(numbers) % 2:
-            raise ValueError("a sketch that breaks off")
-        counts: dict[int, int] = {}
-        index = 0
-        for empty, count in zip(numbers[::2], numbers[1::2], strict=True):
-            index += empty + 1
-            counts[index] = count
-        known = counts.values()
-        if index > len(_STARTS) or 0 in known or sum(known) > LARGEST_COUNT:
+        _, lowest = _HEAD.unpack_from(packed)
+        try:
+            counts = zlib.decompress(packed[_HEAD.size :])
+        except zlib.error as exc:
+            raise ValueError("a sketch that is damaged") from exc
+        if lowest + len(counts) // 4 > len(_STARTS) + 1:
             raise ValueError("a sketch of what cannot be")
-        return cls.of_counts(counts)
+        return cls(int.from_bytes(counts, "little") << LANE_BITS * lowest)
 
     def _counts(self) -> tuple[int, tuple[int, ...]]:
         """Return the number of the first range that has values, and how many it and each has."""
@@ -169,23 +160,3 @@ class Sketch:
 
     def __repr__(self) -> str:
         return f"Sketch.of_counts({self.counts})"
-
-
-def _numbers(packed: bytes) -> list[int]:
-    """Return the numbers behind the first byte."""
-    numbers: list[int] = []
-    number = shift = 0
-    for byte in packed[1:]:
-        if byte < 0x80:
-            if not byte and shift:
-                raise ValueError("a number in more bytes than it needs")
-            numbers.append(number | byte << shift)
-            number = shift = 0
-        else:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if shift > 63:
-                raise ValueError("a number without an end")
-    if shift:
-        raise ValueError("a sketch that breaks off")
-    return numbers
