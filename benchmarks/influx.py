@@ -1,33 +1,41 @@
 """Measure the InfluxDB adapter beside what a user would write instead, on one real server.
 
-Run it on an idle machine: .venv/bin/python benchmarks/influx.py [results [monitors]]
+Run it on an idle machine:
+.venv/bin/python benchmarks/influx.py [--results 20000] [--monitors 1000] [--kept 20]
 It prints tables for docs/reference/performance.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import gzip
+import io
 import json
 import logging
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from influxdb_client import InfluxDBClient, Point, WriteOptions, WritePrecision
+from influxdb_client.client.flux_csv_parser import FluxCsvParser, FluxSerializationMode
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
+from urllib3 import HTTPResponse
 
 from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind, Phases
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
 from urlmon.domain.secrets import Secret
+from urlmon.domain.sums import Sums
 from urlmon.errors import UnavailableError
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import FakeClock
@@ -38,11 +46,15 @@ from urlmon_adapters.influx import (
     InfluxRollupKeeper,
     ensure_bucket,
 )
-from urlmon_adapters.influx._lines import encode
+from urlmon_adapters.influx._client import Rows
+from urlmon_adapters.influx._lines import encode, instant, microseconds
+from urlmon_adapters.influx._marks import rolled_line
+from urlmon_adapters.influx._queries import FIELDS, Select
+from urlmon_adapters.influx._rows import decode
+from urlmon_adapters.influx._spans import DAY, HOUR, WEEK
+from urlmon_adapters.influx._sums import TOTAL, Rolled, line
 from urlmon_adapters.servers import InfluxServer
 
-RESULTS = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
-MONITORS = int(sys.argv[2]) if len(sys.argv) > 2 else 50
 BATCH = 5_000
 RETENTION = timedelta(days=90)
 NOW = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
@@ -63,6 +75,7 @@ def results(count: int, *, monitors: int, span: timedelta) -> list[CheckResult]:
             TENANT,
             ids[number % monitors],
             scheduled_at=NOW - span * number // count,
+            checked_at=NOW - span * number // count + timedelta(milliseconds=number % 500),
             location=("eu", "us", "ap")[number % 3],
             response_time_us=RANDOM.randrange(20_000, 900_000),
             phases=Phases(dns_us=900, connect_us=9_000, tls_us=20_000, ttfb_us=90_000),
@@ -236,53 +249,132 @@ async def ingest(influx: Influx, server: InfluxServer, batch: list[CheckResult])
     )
 
 
-async def decoding(influx: Influx, server: InfluxServer, batch: list[CheckResult]) -> None:
-    """Print how fast results are read."""
-    store = InfluxCheckResultStore(influx, FakeClock(NOW), retention=RETENTION)
-    monitor = batch[0].monitor_id
-    period = Period(since=NOW - RETENTION, until=NOW + timedelta(minutes=1))
-    wanted = min(5_000, sum(each.monitor_id == monitor for each in batch))
+def records(body: bytes) -> list[Any]:
+    """Decode an answer as the package does."""
+    answer = HTTPResponse(body=io.BytesIO(body), preload_content=False)
+    parser = FluxCsvParser(answer, FluxSerializationMode.stream)
+    return list(parser.generator())
 
-    async def ours() -> None:
+
+def a_result_of(record: Any) -> CheckResult:
+    """Make of a record what urlmon gives."""
+    r = record.values
+    failed = r["success"] == "false"
+    names = ("dns_us", "connect_us", "tls_us", "ttfb_us", "transfer_us")
+    return CheckResult(
+        tenant_id=TenantId(r["tenant_id"]),
+        monitor_id=MonitorId(r["monitor_id"]),
+        location=r["location"],
+        scheduled_at=r["_time"],
+        checked_at=EPOCH + MICROSECOND * r["checked_at_us"],
+        error=CheckError(kind=ErrorKind(r["error_kind"]), message=r["error_message"])
+        if failed
+        else None,
+        status_code=r["status_code"],
+        response_time_us=r["response_time_us"],
+        phases=Phases(**{name: None if r[name] == -1 else r[name] for name in names}),
+        tls_expires_at=EPOCH + MICROSECOND * r["tls_expires_at_us"],
+        size_bytes=r["size_bytes"],
+    )
+
+
+async def answers(influx: Influx, server: InfluxServer, flux: str) -> list[bytes]:
+    """Return what the server says to a query of Flux, pivoted and as it comes."""
+    url = f"{server.url}/api/v2/query?org={influx.org}"
+    headers = {"Authorization": f"Token {server.endpoint.token}"}
+    dialect = {"header": True, "delimiter": ",", "annotations": ["datatype", "group", "default"]}
+    bodies: list[bytes] = []
+    for query in (flux + PIVOT, flux):
+        body = {"query": query, "dialect": dialect}
+        async with pool(influx).post(url, headers=headers, json=body) as response:
+            bodies.append(await response.read())
+            assert response.status == 200
+    return bodies
+
+
+async def decoding(influx: Influx, server: InfluxServer, batch: list[CheckResult]) -> None:
+    """Print how fast results are decoded, on the answers of the same server."""
+    monitor, since, until = batch[0].monitor_id, NOW - RETENTION, NOW + timedelta(minutes=1)
+    pivoted, plain = await answers(influx, server, flux_of(influx, monitor))
+    select = Select(
+        columns=f'{FIELDS}, "monitor_id", "location", "success"',
+        since_us=microseconds(since),
+        until_us=microseconds(until),
+        tenant_id=TENANT,
+        monitor_ids=[monitor],
+        then='GROUP BY "tenant_id" ORDER BY time DESC',
+    )
+    lines: list[bytes] = []
+
+    def keep(rows: Rows) -> None:
+        series = {"tags": rows.tags, "columns": rows.columns, "values": rows.values}
+        lines.append(
+            json.dumps({"results": [{"series": [series]}]}, separators=(",", ":")).encode()
+        )
+
+    await influx.query("benchmark", *select.bound(), take=keep)
+
+    def ours() -> list[CheckResult]:
+        found: list[CheckResult] = []
+        for answer in lines:
+            for each in json.loads(answer)["results"][0]["series"]:
+                rows = Rows(each["tags"], each["columns"], each["values"])
+                found += decode(rows, TENANT, [monitor])
+        return found
+
+    def theirs() -> list[CheckResult]:
+        return [a_result_of(each) for each in records(pivoted)]
+
+    assert sorted(ours(), key=str) == sorted(theirs(), key=str)
+    count = len(batch)
+    speeds = {
+        "urlmon, as `CheckResult`": rate(ours, count),
+        "pivoted, `FluxRecord`": rate(lambda: records(pivoted), count, runs=3),
+        "pivoted, made into `CheckResult`": rate(theirs, count, runs=3),
+        "not pivoted, a `FluxRecord` a field": rate(lambda: records(plain), count, runs=1),
+    }
+    print(f"\n| {count:,} results decoded | results/s | urlmon's is |\n|---|---|---|")
+    mine, *_ = speeds.values()
+    for name, speed in speeds.items():
+        row(name, f"{speed:,.0f}", f"{mine / speed:.1f}x")
+
+
+def flux_of(influx: Influx, monitor: MonitorId) -> str:
+    """Return the query of all points of a monitor."""
+    since, until = NOW - RETENTION, NOW + timedelta(minutes=1)
+    return (
+        f'from(bucket: "{influx.bucket}") |> range(start: {since.isoformat()},'
+        f" stop: {until.isoformat()}) |> filter(fn: (r) => r._measurement =="
+        f' "check_results" and r.monitor_id == "{monitor}")'
+    )
+
+
+async def reading(influx: Influx, server: InfluxServer, batch: list[CheckResult]) -> None:
+    """Print how fast results are read, with the server."""
+    monitor, whole = batch[0].monitor_id, len(batch)
+    store = InfluxCheckResultStore(influx, FakeClock(NOW), retention=RETENTION)
+    period = Period(since=NOW - RETENTION, until=NOW + timedelta(minutes=1))
+
+    async def history() -> None:
         found, cursor = 0, None
-        while found < wanted:
+        while found < whole:
             page = await store.history(TENANT, [monitor], period=period, cursor=cursor, limit=1_000)
             found, cursor = found + len(page.items), page.next_cursor
-            if cursor is None:
-                break
-        assert found >= wanted
 
-    flux = (
-        f'from(bucket: "{influx.bucket}") |> range(start: {period.since.isoformat()},'
-        f" stop: {period.until.isoformat()}) |> filter(fn: (r) => r._measurement =="
-        f' "check_results" and r.monitor_id == "{monitor}")'
-        f"{PIVOT}"
-        ' |> sort(columns: ["_time"], desc: true)'
-        f" |> limit(n: {wanted})"
-    )
     async with InfluxDBClientAsync(
         server.url, server.endpoint.token, org=influx.org, timeout=60_000
     ) as client:
 
-        async def theirs() -> None:
-            records = [each async for each in await client.query_api().query_stream(flux)]
-            assert len(records) == wanted
+        async def stream() -> None:
+            text = flux_of(influx, monitor) + PIVOT + ' |> sort(columns: ["_time"], desc: true)'
+            assert (
+                len([each async for each in await client.query_api().query_stream(text)]) == whole
+            )
 
-        for call in (ours, theirs):
-            await call()
-        cpu: list[float] = []
-        for call in (ours, theirs):
-            times = []
-            for _ in range(3):
-                started = time.process_time()
-                await call()
-                times.append(time.process_time() - started)
-            cpu.append(min(times))
-        ours_s, theirs_s = await seconds(ours), await seconds(theirs)
-    print(f"\n| {wanted:,} results read | results/s | of the client's own time |\n|---|---|---|")
-    row("urlmon, as `CheckResult`", f"{wanted / ours_s:,.0f}", f"{wanted / cpu[0]:,.0f}/s")
-    row("pivoted `FluxRecord`", f"{wanted / theirs_s:,.0f}", f"{wanted / cpu[1]:,.0f}/s")
-    row("urlmon's is", f"{theirs_s / ours_s:.1f}x", f"{cpu[1] / cpu[0]:.1f}x")
+        ours_s, theirs_s = await seconds(history), await seconds(stream)
+    print(f"\n| {whole:,} results read | results/s | |\n|---|---|---|")
+    row("urlmon, `history`, a page of 1,000 after the other", f"{whole / ours_s:,.0f}", "")
+    row("`query_stream`, pivoted", f"{whole / theirs_s:,.0f}", f"{theirs_s / ours_s:.1f}x")
 
 
 async def dialects(influx: Influx, server: InfluxServer, batch: list[CheckResult]) -> None:
@@ -358,47 +450,112 @@ async def write(influx: Influx, batch: Sequence[CheckResult]) -> None:
                 raise
 
 
-async def summaries(server: InfluxServer) -> None:
-    """Print how long a summary of 90 days takes, as raw results grow tenfold."""
-    print(
-        f"\n| summary of {MONITORS} monitors, 90 days and the 90 before | from results |"
-        " rolled up in | from rollups |\n|---|---|---|---|"
+@asynccontextmanager
+async def another_bucket(server: InfluxServer, name: str) -> AsyncIterator[Influx]:
+    """Open a bucket that keeps 181 days."""
+    influx = Influx(
+        server.url,
+        Secret(server.endpoint.token),
+        org=server.org,
+        bucket=name,
+        timeout_seconds=120,
     )
-    for checks in (MONITORS * 90 * 8, MONITORS * 90 * 80):
-        influx = Influx(
-            server.url,
-            Secret(server.endpoint.token),
-            org=server.org,
-            bucket=f"growing-{checks}",
-            timeout_seconds=120,
-        )
-        await influx.open()
-        await ensure_bucket(influx, retention=RETENTION)
-        batch = results(checks, monitors=MONITORS, span=RETENTION - timedelta(hours=2))
-        for start in range(0, checks, BATCH):
+    await influx.open()
+    try:
+        await ensure_bucket(influx, retention=2 * RETENTION + timedelta(days=1))
+        yield influx
+    finally:
+        await influx.close()
+
+
+def rolled_up(hours: int, an_hour: int) -> Rolled:
+    """Make what a span of so many hours adds up to."""
+    checks = hours * an_hour
+    values = [int(RANDOM.lognormvariate(11.5, 0.5)) for _ in range(checks)]
+    totals = tuple(sum(values) // part for part in (50, 20, 10, 2, 8))
+    sums = Sums.counted(
+        checks=checks,
+        failures=0,
+        values=values,
+        phase_counts=(checks,) * 5,
+        phase_totals_us=totals,
+    )
+    return Rolled(read_us=microseconds(NOW), made=checks, sums=sums)
+
+
+async def summaries(server: InfluxServer, monitors: int) -> None:
+    """Print how long a summary of 90 days and the 90 before takes, as raw results grow tenfold.
+
+    The rollups are written as the upkeep writes them; of hours only those that are read, and of
+    results none, so that it does not take an hour to set up.
+    """
+    hour = microseconds(NOW.replace(minute=0))
+    first, middle = (hour - number * 90 * DAY.length_us for number in (2, 1))
+    ids = [MonitorId.new() for _ in range(monitors)]
+    print(
+        f"\n| summary of {monitors:,} monitors, 90 days and the 90 before | time"
+        " | of this process | memory |\n|---|---|---|---|"
+    )
+    for an_hour in (1, 10):
+        async with another_bucket(server, f"rolled-{an_hour}") as influx:
+            for level in (WEEK, DAY, HOUR):
+                whole = level.length_us // HOUR.length_us
+                some = [rolled_up(whole, an_hour) for _ in range(20)]
+                spans = level.within(first - DAY.length_us, hour)
+                read = [
+                    span
+                    for span in spans
+                    if level != HOUR
+                    or min(abs(span - edge) for edge in (first, middle, hour)) <= DAY.length_us
+                ]
+                for span in read:
+                    lines = (
+                        line(level, span, (TENANT, each), TOTAL, some[number % 20])
+                        for number, each in enumerate(ids)
+                    )
+                    await influx.write("benchmark", ["".join(lines).encode()])
+                marks = "".join(rolled_line(level, span, microseconds(NOW)) for span in spans)
+                await influx.write("benchmark", [marks.encode()])
+            statistics = InfluxCheckStatistics(influx)
+            period = Period(since=instant(middle), until=instant(hour))
+            intervals = dict.fromkeys(ids, timedelta(hours=1) / an_hour)
+
+            async def ask(
+                statistics: InfluxCheckStatistics = statistics,
+                intervals: dict[MonitorId, timedelta] = intervals,
+                period: Period = period,
+                checks: int = 90 * 24 * an_hour,
+            ) -> None:
+                found = await statistics.summary(TENANT, intervals, period=period)
+                for each in found.values():
+                    assert each.previous is not None
+                    assert each.statistics.checks == each.previous.statistics.checks == checks
+
+            taken, started = await seconds(ask, runs=2), time.process_time()
+            await ask()
+            busy = time.process_time() - started
+            tracemalloc.start()
+            await ask()
+            memory = tracemalloc.get_traced_memory()[1] / 2**20
+            tracemalloc.stop()
+        times = (f"{each * 1_000:,.0f} ms" for each in (taken, busy))
+        row(f"{an_hour} results an hour", *times, f"{memory:.0f} MiB")
+
+
+async def upkeep(server: InfluxServer, monitors: int) -> None:
+    """Print how long the first upkeep of 90 days takes, and one with nothing to do."""
+    count = monitors * 90 * 24
+    async with another_bucket(server, "kept") as influx:
+        batch = results(count, monitors=monitors, span=RETENTION - timedelta(hours=2))
+        for start in range(0, count, BATCH):
             await write(influx, batch[start : start + BATCH])
-        statistics = InfluxCheckStatistics(influx)
-        intervals = dict.fromkeys((each.monitor_id for each in batch[:MONITORS]), RETENTION / 720)
-        period = Period(since=NOW - RETENTION + timedelta(hours=1), until=NOW)
-
-        async def ask(
-            statistics: InfluxCheckStatistics = statistics,
-            intervals: dict[MonitorId, timedelta] = intervals,
-            period: Period = period,
-        ) -> None:
-            found = await statistics.summary(TENANT, intervals, period=period)
-            assert len(found) == MONITORS
-
-        raw_s = await seconds(ask, runs=1)
         clock = FakeClock(NOW + timedelta(minutes=20))
         keeper = InfluxRollupKeeper(influx, clock, retention=RETENTION)
-        keep_s = await seconds(keeper.run, runs=1)
-        rolled_s = await seconds(ask)
-        print(
-            f"| {checks:,} results | {raw_s * 1_000:,.0f} ms | {keep_s:,.1f} s |"
-            f" {rolled_s * 1_000:,.0f} ms |"
-        )
-        await influx.close()
+        first = await seconds(keeper.run, runs=1)
+        again = await seconds(keeper.run)
+    print(f"\n| upkeep of 90 days of {monitors} monitors, {count:,} results | |\n|---|---|")
+    row("the first", f"{first:.1f} s")
+    row("with nothing to do", f"{again * 1_000:.0f} ms")
 
 
 async def longest_hold(influx: Influx, batch: list[CheckResult]) -> None:
@@ -436,37 +593,37 @@ async def longest_hold(influx: Influx, batch: list[CheckResult]) -> None:
         print(f"| {name} | {ordered[-1] * 1_000:.1f} ms | {rare * 1_000:.1f} ms |")
 
 
-async def main() -> None:
+async def main(count: int, monitors: int, kept: int) -> None:
     """Measure everything."""
     logging.disable()  # what the package says of a server that is down
-    batch = results(RESULTS, monitors=100, span=RETENTION - timedelta(hours=2))
-    fresh = results(RESULTS, monitors=1_000, span=timedelta(minutes=30))
+    batch = results(count, monitors=100, span=RETENTION - timedelta(hours=2))
+    fresh = results(count, monitors=1_000, span=timedelta(minutes=30))
+    one = results(count, monitors=1, span=timedelta(days=1))
     encoder(fresh)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         server = InfluxServer(Path(folder))
         server.start()
         try:
-            influx = Influx(
-                server.url,
-                Secret(server.endpoint.token),
-                org=server.org,
-                bucket="benchmark",
-                timeout_seconds=120,
-            )
-            await influx.open()
-            await ensure_bucket(influx, retention=RETENTION)
-            await ingest(influx, server, fresh)
-            for start in range(0, len(batch), BATCH):
-                await write(influx, batch[start : start + BATCH])
-            await decoding(influx, server, batch)
-            await dialects(influx, server, batch)
-            await longest_hold(influx, batch)
-            await summaries(server)
-            await influx.close()
+            async with another_bucket(server, "benchmark") as influx:
+                await ingest(influx, server, fresh)
+                for some in (batch, one):
+                    for start in range(0, count, BATCH):
+                        await write(influx, some[start : start + BATCH])
+                await decoding(influx, server, one)
+                await reading(influx, server, one)
+                await dialects(influx, server, batch)
+                await longest_hold(influx, batch)
+            await summaries(server, monitors)
+            await upkeep(server, kept)
         finally:
             server.stop()
 
 
 if __name__ == "__main__":
-    print(json.dumps({"results": RESULTS, "monitors": MONITORS, "python": sys.version.split()[0]}))
-    asyncio.run(main())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=int, default=20_000)
+    parser.add_argument("--monitors", type=int, default=1_000)
+    parser.add_argument("--kept", type=int, default=20)
+    given = parser.parse_args()
+    print(json.dumps({**vars(given), "python": sys.version.split()[0]}))
+    asyncio.run(main(given.results, given.monitors, given.kept))
