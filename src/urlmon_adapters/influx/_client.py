@@ -27,8 +27,10 @@ from urlmon_adapters.influx._errors import STORE, refused
 from urlmon_adapters.influx._http import GOOD, Answer, Http, Request
 
 Params = Mapping[str, str | int]
-# Rows of a part of an answer: decoding one holds the event loop for some milliseconds.
+# Rows of a part of an answer, and bytes of some parts: decoding them holds the event loop for some
+# milliseconds.
 _ROWS_AT_ONCE: Final = 500
+_BYTES_AT_ONCE: Final = 30_000
 # Several times as fast as the default level, for bodies that are a fifth larger.
 _FAST: Final = 1
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -216,7 +218,7 @@ class Influx:
             headers=_FORM,
             form={"q": text, "params": json.dumps(params)},
         )
-        complete = False
+        complete, taken = False, 0
         async with self._http.send(operation, request) as response:
             async for line in _lines(response):
                 with corrupt(operation):
@@ -226,7 +228,10 @@ class Influx:
                 if "error" in result:
                     raise await self._unanswered(operation)
                 complete = not result.get("partial", False)
-                await asyncio.sleep(0)  # the next line may be here already; let others in first
+                taken += len(line)
+                if taken >= _BYTES_AT_ONCE:
+                    taken = 0
+                    await asyncio.sleep(0)  # the next line may be here already; let others in first
         if not complete:
             raise CorruptDataError(STORE, operation, "the answer has no end")
 
