@@ -246,6 +246,17 @@ async def test_hold_survives_a_gap(proxied_client: RedisClient, proxy: Proxy) ->
         assert await working.locks.acquire("job", ttl=TTL) is None
 
 
+async def test_closing_ends_listening(redis_url: str) -> None:
+    """Closing a client closes the connections of those who wait, and tells them."""
+    client = a_client(redis_url)
+    async with asyncio.timeout(10), client.listening(client.keys.released("job")) as heard:
+        await heard.wait()
+        heard.clear()
+        await client.aclose()
+        assert heard.is_set()
+        assert not client._listeners
+
+
 async def _listened(client: RedisClient, name: str) -> None:
     """Return when somebody listens for a name to be given back."""
     channel = client.keys.released(name)
