@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from urlmon.domain.ids import TenantId
 from urlmon.errors import UnavailableError
 from urlmon.testing.builders import a_tenant
 from urlmon_adapters.postgres import Database, PostgresTenantRepo, build_pool, open_pool
@@ -41,3 +42,17 @@ async def test_a_pool_without_a_server_says_so() -> None:
         await open_pool(pool)
     assert "canary" not in str(caught.value)
     assert pool.closed
+
+
+async def test_no_statement_is_compiled(postgres_url: str) -> None:
+    """Compilation is off in every transaction, and as the server has it in between."""
+    asked = "SELECT current_setting('jit')"
+    async with build_pool(postgres_url, largest=1) as pool:
+        database = Database(pool)
+        async with pool.connection() as connection:
+            await connection.execute("SET jit = on")
+        for transaction in (database.tenant("test", TenantId.new()), database.everyone("test")):
+            async with transaction as connection:
+                assert await (await connection.execute(asked)).fetchone() == ("off",)
+            async with pool.connection() as connection:
+                assert await (await connection.execute(asked)).fetchone() == ("on",)
