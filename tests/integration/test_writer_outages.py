@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from urlmon.ports import CheckResultStore
 
 RETENTION: Final = timedelta(days=90)
-SECONDS_UP, SECONDS_DOWN = 0.7, 2.5
+SECONDS_UP, SECONDS_DOWN = 0.7, 0.7
 PARTITIONS: Final = """
     SELECT CASE c.relkind WHEN 'i' THEN 'INDEX ' ELSE 'TABLE ' END || c.oid::regclass
     FROM pg_class c
@@ -208,8 +208,9 @@ async def bridge(
         for name, (leave, come_back) in outages:
             await asyncio.sleep(SECONDS_UP)
             await asyncio.to_thread(leave)
+            # Until what waits has come to the disk.
+            await until(lambda name=name: writer.account()[name].spool.results)  # type: ignore[misc]
             await asyncio.sleep(SECONDS_DOWN)
-            assert writer.account()[name].spool.results > 0
             await asyncio.to_thread(come_back)
         await asyncio.sleep(SECONDS_UP)
 
