@@ -46,25 +46,11 @@ class Receiver:
         return [each["kind"] for each in self.received]
 
 
-@pytest.fixture
-async def receiver_url() -> AsyncIterator[tuple[Receiver, str]]:
-    """A receiver and where it listens."""
-    receiver, application = Receiver(), web.Application()
-    application.router.add_post("/", receiver.take)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield receiver, f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
-
-
 class Scene:
     """A monitor with a channel, and one alerter."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, receiver: Receiver, url: str, session: aiohttp.ClientSession) -> None:
+        self.receiver = receiver
         self.stores = InMemoryContainer()
         self.tenant = a_tenant()
         self.channel = a_channel(self.tenant.id, config={"url": url})
@@ -111,139 +97,121 @@ class Scene:
         return await self.stores.alerts().get(self.tenant.id, alert_id)
 
 
-async def test_kinds(receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    """All of them, in the record, and a receiver that listens."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    receiver, application = Receiver(), web.Application()
+    application.router.add_post("/", receiver.take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    try:
+        async with aiohttp.ClientSession() as session:
+            scene = Scene(receiver, url, session)
+            await scene.set_up()
+            yield scene
+    finally:
+        await runner.cleanup()
+
+
+async def test_kinds(scene: Scene) -> None:
     """Every kind is told, and those of an alert are counted in it."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    receiver, url = receiver_url
-    async with aiohttp.ClientSession() as session:
-        scene = Scene(url, session)
-        await scene.set_up()
-        alert_id = await scene.check(success=False)
-        for count in (2, 3):
-            scene.stores.clock().advance(HOUR)
-            await scene.hand_over()
-            assert (await scene.alert(alert_id)).notification_count == count
-        await scene.check(success=True)
-        assert receiver.kinds == ["triggered", "reminder", "reminder", "resolved"]
-        assert len({each["id"] for each in receiver.received}) == 4
-        alert = await scene.alert(alert_id)
-        assert (alert.status, alert.notification_count) == ("resolved", 4)
-        receiver.received.clear()
-        for number in range(6):
-            await scene.check(success=number % 2 == 1)
-        for _ in range(20):
-            await scene.check(success=True)
-        assert receiver.kinds == [*["triggered", "resolved"] * 2, "flapping", "stable"]
-
-
-async def test_taken_on_in_the_record(
-    receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody is reminded of an alert that the record says was acknowledged."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    receiver, url = receiver_url
-    async with aiohttp.ClientSession() as session:
-        scene = Scene(url, session)
-        await scene.set_up()
-        alert = await scene.alert(await scene.check(success=False))
-        await scene.stores.alerts().acknowledge(
-            scene.tenant.id, alert.id, by="ann", at=scene.stores.clock().now()
-        )
+    alert_id = await scene.check(success=False)
+    for count in (2, 3):
         scene.stores.clock().advance(HOUR)
         await scene.hand_over()
+        assert (await scene.alert(alert_id)).notification_count == count
+    await scene.check(success=True)
+    assert scene.receiver.kinds == ["triggered", "reminder", "reminder", "resolved"]
+    assert len({each["id"] for each in scene.receiver.received}) == 4
+    alert = await scene.alert(alert_id)
+    assert (alert.status, alert.notification_count) == ("resolved", 4)
+    scene.receiver.received.clear()
+    for number in range(6):
+        await scene.check(success=number % 2 == 1)
+    for _ in range(20):
         await scene.check(success=True)
-        assert receiver.kinds == ["triggered", "resolved"]
+    assert scene.receiver.kinds == [*["triggered", "resolved"] * 2, "flapping", "stable"]
 
 
-async def test_an_end_that_was_lost(
-    receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_taken_on_in_the_record(scene: Scene) -> None:
+    """Nobody is reminded of an alert that the record says was acknowledged."""
+    alert = await scene.alert(await scene.check(success=False))
+    await scene.stores.alerts().acknowledge(
+        scene.tenant.id, alert.id, by="ann", at=scene.stores.clock().now()
+    )
+    scene.stores.clock().advance(HOUR)
+    await scene.hand_over()
+    await scene.check(success=True)
+    assert scene.receiver.kinds == ["triggered", "resolved"]
+
+
+async def test_an_end_that_was_lost(scene: Scene) -> None:
     """An alert that was left open is ended by the next, which is told."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    receiver, url = receiver_url
-    async with aiohttp.ClientSession() as session:
-        scene = Scene(url, session)
-        await scene.set_up()
-        first = await scene.check(success=False)
-        scene.stores.state().alert_states.clear()  # as after a failover
-        second = await scene.check(success=False)
-        stale, alert = await scene.alert(first), await scene.alert(second)
-        assert (stale.status, stale.resolved_at) == ("resolved", alert.opened_at)
-        assert (alert.status, alert.notification_count) == ("firing", 1)
-        await scene.check(success=True)
-        assert receiver.kinds == ["triggered", "triggered", "resolved"]
+    first = await scene.check(success=False)
+    scene.stores.state().alert_states.clear()  # as after a failover
+    second = await scene.check(success=False)
+    stale, alert = await scene.alert(first), await scene.alert(second)
+    assert (stale.status, stale.resolved_at) == ("resolved", alert.opened_at)
+    assert (alert.status, alert.notification_count) == ("firing", 1)
+    await scene.check(success=True)
+    assert scene.receiver.kinds == ["triggered", "triggered", "resolved"]
 
 
 async def test_the_record_is_down(
-    receiver_url: tuple[Receiver, str],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing is claimed meanwhile: an outage does not use up the claims of a transition."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    _, url = receiver_url
-    async with aiohttp.ClientSession() as session:
-        scene = Scene(url, session)
-        await scene.set_up()
-        monkeypatch.setattr(scene, "hand_over", _nothing)
-        await scene.check(success=False)
-        faults = scene.stores.state().faults
-        with faults.fail("MonitorDirectory.list_active"), faults.fail("AlertRepo.open"):
-            running = asyncio.create_task(scene.alerter.run())
-            while "will try" not in caplog.text:  # noqa: ASYNC110 - lets it take a step
-                await asyncio.sleep(0)
-            running.cancel()
-            await asyncio.wait([running])
-        (claimed,) = await scene.stores.outbox().claim(request_id="r")
-        assert claimed.attempt == 1
+    monkeypatch.setattr(scene, "hand_over", _nothing)
+    await scene.check(success=False)
+    faults = scene.stores.state().faults
+    with faults.fail("MonitorDirectory.list_active"), faults.fail("AlertRepo.open"):
+        running = asyncio.create_task(scene.alerter.run())
+        while "will try" not in caplog.text:  # noqa: ASYNC110 - lets it take a step
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+    (claimed,) = await scene.stores.outbox().claim(request_id="r")
+    assert claimed.attempt == 1
 
 
-async def test_a_channel_that_takes_nothing(
-    receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_channel_that_takes_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked again after ever longer pauses, so that ten times last for minutes."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    receiver, url = receiver_url
-    async with aiohttp.ClientSession() as session:
-        scene = Scene(url, session)
-        await scene.set_up()
-        receiver.status = 503
-        monkeypatch.setattr(scene, "hand_over", _nothing)
-        await scene.check(success=False)
-        outbox = scene.stores.outbox()
-        for seconds in (2, 4, 8, 16, 32, 64, 128, 256, 300):
-            (claimed,) = await outbox.claim(request_id=uuid4().hex)
-            await scene.alerter._act(claimed)
-            scene.stores.clock().advance(timedelta(seconds=seconds - 1))
-            assert not await outbox.claim(request_id=uuid4().hex)
-            scene.stores.clock().advance(timedelta(seconds=1))
-        receiver.status = 200
+    scene.receiver.status = 503
+    monkeypatch.setattr(scene, "hand_over", _nothing)
+    await scene.check(success=False)
+    outbox = scene.stores.outbox()
+    for seconds in (2, 4, 8, 16, 32, 64, 128, 256, 300):
         (claimed,) = await outbox.claim(request_id=uuid4().hex)
         await scene.alerter._act(claimed)
-        assert await outbox.backlog() == 0
+        scene.stores.clock().advance(timedelta(seconds=seconds - 1))
+        assert not await outbox.claim(request_id=uuid4().hex)
+        scene.stores.clock().advance(timedelta(seconds=1))
+    scene.receiver.status = 200
+    (claimed,) = await outbox.claim(request_id=uuid4().hex)
+    await scene.alerter._act(claimed)
+    assert await outbox.backlog() == 0
 
 
 async def test_a_channel_is_removed_meanwhile(
-    receiver_url: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What one transition meets with does not end the alerter."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    _, url = receiver_url
-    async with aiohttp.ClientSession() as session:
-        scene = Scene(url, session)
-        await scene.set_up()
 
-        async def send(*_: object) -> None:
-            await scene.stores.channels().remove(scene.tenant.id, scene.channel.id)
+    async def send(*_: object) -> None:
+        await scene.stores.channels().remove(scene.tenant.id, scene.channel.id)
 
-        monkeypatch.setattr(scene.alerter, "_send", send)
-        with monkeypatch.context() as patch:
-            patch.setattr(scene, "hand_over", _nothing)
-            await scene.check(success=False)
-        (claimed,) = await scene.stores.outbox().claim(request_id=uuid4().hex)
-        await scene.alerter._act(claimed)
-        scene.stores.clock().advance(HOUR)
-        await scene.hand_over()
+    monkeypatch.setattr(scene.alerter, "_send", send)
+    with monkeypatch.context() as patch:
+        patch.setattr(scene, "hand_over", _nothing)
+        await scene.check(success=False)
+    (claimed,) = await scene.stores.outbox().claim(request_id=uuid4().hex)
+    await scene.alerter._act(claimed)
+    scene.stores.clock().advance(HOUR)
+    await scene.hand_over()
 
 
 async def _nothing() -> None:
