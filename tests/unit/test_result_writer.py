@@ -376,21 +376,6 @@ async def test_many_that_are_rejected_together_wait() -> None:
         assert bench.stored == set(results(21, since=100))
 
 
-async def test_a_lone_rejected_result_waits_for_company() -> None:
-    """A few that are rejected, and none that is stored, are buried once others were."""
-    bench = Bench()
-    bad, *good = results(4)
-    bench.store.rejects = {bad}
-    async with bench.writer.running() as writer:
-        await writer.submit([bad])
-        await bench.settle(60)
-        assert bench.account.pending == 1
-        for each in good:
-            await writer.submit([each])
-            await bench.settle(90)
-        assert bench.account.tally == Tally(stored=3, dead=1)
-
-
 async def test_old_results_prove_nothing() -> None:
     """A store that refuses some as too old, and fails over the others, has taken none."""
     bench = Bench()
@@ -402,20 +387,19 @@ async def test_old_results_prove_nothing() -> None:
         assert (bench.account.tally.dead, bench.account.pending) == (0, 10)
 
 
-async def test_a_lone_bad_result_waits_for_company() -> None:
-    """A single result that fails is buried once others were stored in between."""
+@pytest.mark.parametrize("fault", ["poison", "rejects"])
+async def test_a_lone_bad_result_waits_for_company(fault: str) -> None:
+    """A single result that fails, or is rejected, is buried once others were stored in between."""
     bench = Bench()
     bad, *good = results(4)
-    bench.store.poison = {bad}
+    setattr(bench.store, fault, {bad})
     async with bench.writer.running() as writer:
         await writer.submit([bad])
         await bench.settle(10)
         assert bench.account.pending == 1
         await bench.settle(60)
         assert bench.account.pending == 1
-        for each in good:
-            await writer.submit([each])
-            await bench.settle(90)
+        await bench.one_by_one(good)
         assert bench.account.tally == Tally(stored=3, dead=1)
 
 
@@ -430,9 +414,7 @@ async def test_what_cannot_be_put_aside_waits() -> None:
             await bench.settle(5)
             assert bench.account.tally == Tally(stored=9)
             assert bench.account.pending == 1
-        for n in range(3):
-            await writer.submit(results(1, since=100 + n))
-            await bench.settle(90)
+        await bench.one_by_one(results(3, since=100))
         assert await receipt.stored() == {"memory": Tally(stored=9, dead=1)}
 
 
@@ -449,9 +431,7 @@ async def test_what_cannot_be_put_aside_is_not_sent_all_the_time() -> None:
             await bench.settle(60)
             assert (bench.account.tally, bench.account.pending) == (Tally(stored=5), 5)
             assert len(bench.store.batches) < 60
-        for n in range(3):
-            await writer.submit(results(1, since=100 + n))
-            await bench.settle(90)
+        await bench.one_by_one(results(3, since=100))
         assert bench.account.tally == Tally(stored=8, dead=5)
 
 
