@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -76,6 +77,7 @@ async def test_older_data(
     postgres_url: str, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who has the upkeep finds it by himself: no alert is lost, and none is opened twice."""
+    caplog.set_level(logging.INFO, "urlmon.upkeep")
     environment = {"DATABASE_URL": postgres_url, "REDIS_URL": own_redis.url}
     async with running(PersistenceContainer(settings=Settings.load(environment))) as stores:
         tenant = await stores.tenants().add(a_tenant())
@@ -117,7 +119,8 @@ async def test_older_data(
         # At least once: what waited in the older data is told again, by the same name.
         assert again.keys() < told.keys()
         assert await site.recorded(monitors) == opened
-        assert caplog.text.count("restored") == 3
+        assert caplog.text.count("in the record: restored") == 3
+        assert "3 monitors had older alerts" in caplog.text
         assert (await stores.schedule().backlog()).scheduled == 6
         assert await site.known([removed]) == [None]
         assert await act(stores) == [f"{gone}:resolved"]

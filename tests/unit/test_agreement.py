@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ async def test_an_alert_is_not_opened_twice(
     checked: Checked, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An alert that the older data lack is open again, and ends."""
+    caplog.set_level(logging.INFO, "urlmon.upkeep")
     bring_back = checked.snapshot()
     await checked.check("-")
     (told,) = await checked.act()
@@ -70,6 +72,7 @@ async def test_an_alert_is_not_opened_twice(
     state = await checked.known()
     assert (state.status, f"{state.open_alert}:triggered") == (MonitorStatus.DOWN, told)
     assert f"monitor {checked.monitor_.id} had alert None open" in caplog.text
+    assert "1 monitors had older alerts" in caplog.text
     assert await checked.check("-+") == [None, TransitionKind.RESOLVED]
     assert await checked.act() == [f"{state.open_alert}:resolved"]
 

@@ -24,6 +24,9 @@ class Agreement:
     outbox accounts for is none that will pass: an alert is opened and resolved in the record by a
     transition, and that is in the outbox until it was.  The record is right then.  An open alert
     that it does not know at all is left alone: its opening was given up, or is kept elsewhere.
+
+    Attributes:
+        restored: How many monitors were, so far.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Agreement:
         self._outbox = outbox
         self._alerts = alerts
         self._seeding = seeding
+        self.restored = 0
 
     async def restore(
         self, tenant_id: TenantId, monitor_ids: Sequence[MonitorId]
@@ -92,7 +96,8 @@ class Agreement:
         right = evolve(right, suppressed_until=state.suppressed_until)
         if not await self._alert_state.replace(tenant_id, monitor_id, known=state, state=right):
             return False
-        _log.warning(
+        self.restored += 1
+        _log.info(
             "monitor %s had alert %s open in the working state, and %s in the record: restored",
             monitor_id,
             state.open_alert,

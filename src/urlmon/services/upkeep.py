@@ -189,7 +189,10 @@ class Upkeep:
             doubtful = await self._agreement.restore(tenant_id, monitor_ids)
             self._doubtful += [(tenant_id, each) for each in doubtful]
 
+        before = self._agreement.restored
         await _of_each_tenant(restore, owners)
+        if count := self._agreement.restored - before:
+            _log.warning("%d monitors had older alerts than the record, and were restored", count)
 
     async def _bring_in_step(self) -> str | None:
         """Repair what was lost, or compare it all where nothing was; return where to follow on."""
