@@ -16,7 +16,7 @@ from attrs import define, field
 
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
-from urlmon_adapters.influx._client import Influx, Rows
+from urlmon_adapters.influx._client import Influx, Rows, corrupt
 from urlmon_adapters.influx._lines import microseconds
 from urlmon_adapters.influx._marks import RolledUp, Touched, read_touched
 from urlmon_adapters.influx._points import TIMES, Collector, sum_up
@@ -235,5 +235,6 @@ async def add_up(
             by_location=by_location,
             rolled_up=rolled_up,
         )
-        found |= await summing.run()
+        with corrupt(operation):
+            found |= await summing.run()
     return found

@@ -14,7 +14,7 @@ from typing import Final
 
 from urlmon.domain.ids import MonitorId
 from urlmon.ports import Clock
-from urlmon_adapters.influx._client import Influx
+from urlmon_adapters.influx._client import Influx, corrupt
 from urlmon_adapters.influx._lines import microseconds
 from urlmon_adapters.influx._marks import read_rolled, read_touched, redone_line, rolled_line
 from urlmon_adapters.influx._queries import Select
@@ -64,14 +64,16 @@ class InfluxRollupKeeper:
 
         Raises:
             UnavailableError: The server did not answer; call again later.
+            CorruptDataError: A rollup is not what urlmon writes.
         """
         now = self._now()
         hours = list(HOUR.within(now - self._retention_us - HOUR_US, now - CLOSED_AFTER_US))
-        await self._roll_hours(hours)
-        await self._redo(hours)
-        there = set(hours)
-        for level in (DAY, WEEK):
-            there = await self._roll_longer(level, there)
+        with corrupt(_RUN):
+            await self._roll_hours(hours)
+            await self._redo(hours)
+            there = set(hours)
+            for level in (DAY, WEEK):
+                there = await self._roll_longer(level, there)
 
     async def _roll_hours(self, hours: Sequence[int]) -> None:
         """Roll up the hours that have not been yet, those of a day together."""

@@ -14,7 +14,7 @@ from tests.integration.influx._calls import MONITOR, TENANT
 from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind
 from urlmon.domain.ids import MonitorId, TenantId
 from urlmon.domain.periods import Period
-from urlmon.errors import UnavailableError
+from urlmon.errors import CorruptDataError, UnavailableError
 from urlmon.testing.builders import a_result
 from urlmon.testing.clock import FakeClock
 from urlmon_adapters.influx import InfluxRollupKeeper
@@ -344,6 +344,21 @@ async def test_rows_of_another_tenant_in_rollups(
     period = Period(since=NOW - DAYS, until=NOW)
     theirs = await recording.statistics.summary(other, {MONITOR: HOURS}, period=period)
     assert theirs[MONITOR].statistics.failures == 1
+
+
+async def test_rollups_that_urlmon_did_not_write(
+    influx: Influx, recording: ResultStores, keeper: InfluxRollupKeeper, clock: FakeClock
+) -> None:
+    """They are said to be corrupt, by whoever reads them."""
+    await recording.results.record([a_check(NOW - 5 * HOURS)])
+    clock.advance(20 * MINUTES)
+    await keeper.run()
+    await alter(influx, "check_hours", " 1 1 0", " 1 one 0")
+    with pytest.raises(CorruptDataError):
+        await checks(recording, NOW - DAYS, NOW)
+    clock.advance(DAYS)
+    with pytest.raises(CorruptDataError):
+        await keeper.run()
 
 
 @pytest.mark.parametrize("level", [HOUR, HOUR.marks, DAY, WEEK])
