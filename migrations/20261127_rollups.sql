@@ -55,16 +55,20 @@ CREATE INDEX idx_check_rollups_start ON check_rollups USING brin (start_at);
 CREATE INDEX idx_check_rollups_stale
     ON check_rollups (hours, start_at, tenant_id, monitor_id, location) WHERE stale;
 
--- Which spans of each length there are rows of: those from `made_from` to `made_until`.  Whoever stores
--- results marks as stale what begins before `closed_until`.
+-- Which spans of each length there are rows of: those from `made_from` to `made_until`.  Those up to
+-- `opened_until` are being made, and readers still take shorter ones instead.  Whoever stores results
+-- marks as stale what begins before `closed_until`.
 CREATE TABLE check_rollup_spans (
     hours smallint NOT NULL,
     by_location boolean NOT NULL,
     made_from timestamptz NOT NULL,
     made_until timestamptz NOT NULL,
+    opened_until timestamptz NOT NULL,
     closed_until timestamptz NOT NULL,
     CONSTRAINT check_rollup_spans_pkey PRIMARY KEY (hours),
-    CONSTRAINT check_rollup_spans_check CHECK (made_from <= made_until AND made_until <= closed_until)
+    CONSTRAINT check_rollup_spans_check CHECK (
+        made_from <= made_until AND made_until <= opened_until AND opened_until <= closed_until
+    )
 );
 
 -- The range of a response time, by its number, as urlmon.domain.sketches has it: from where it begins,
@@ -220,7 +224,7 @@ DECLARE
 BEGIN
     SELECT array_agg(stale_row) INTO due FROM (
         SELECT r.* FROM check_rollups AS r JOIN check_rollup_spans AS s USING (hours)
-        WHERE hours = span AND stale AND start_at >= made_from AND start_at < made_until
+        WHERE hours = span AND stale AND start_at >= made_from AND start_at < opened_until
         ORDER BY start_at, tenant_id, monitor_id, location LIMIT many
         FOR UPDATE OF r
     ) AS stale_row;
@@ -256,8 +260,8 @@ END
 $remake_rollups$;
 
 -- Hours of results that older versions stored are made by the upkeep, from the newest back.
-INSERT INTO check_rollup_spans (hours, by_location, made_from, made_until, closed_until)
-SELECT hours, hours IN (1, 24, 168), made_from, made_until, made_until FROM (
+INSERT INTO check_rollup_spans (hours, by_location, made_from, made_until, opened_until, closed_until)
+SELECT hours, hours IN (1, 24, 168), made_from, made_until, made_until, made_until FROM (
     SELECT 1, CASE
         WHEN EXISTS (SELECT FROM check_results)
             THEN date_bin('1 hour', now() + interval '65 minutes', '1970-01-05 00:00Z')

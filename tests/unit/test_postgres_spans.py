@@ -40,6 +40,7 @@ def spans(
             by_location=hours in {1, 24, 168},
             made_from=since,
             made_until=until,
+            opened_until=until,
             closed_until=until,
         )
         for hours, (since, until) in bounds.items()

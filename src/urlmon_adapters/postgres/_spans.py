@@ -21,7 +21,8 @@ _MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 
 _SPANS: Final = """
 SELECT hours, by_location, made_from AT TIME ZONE 'UTC' AS made_from,
-    made_until AT TIME ZONE 'UTC' AS made_until, closed_until AT TIME ZONE 'UTC' AS closed_until
+    made_until AT TIME ZONE 'UTC' AS made_until, opened_until AT TIME ZONE 'UTC' AS opened_until,
+    closed_until AT TIME ZONE 'UTC' AS closed_until
 FROM check_rollup_spans ORDER BY hours
 """
 
@@ -38,6 +39,7 @@ class Spans:
         by_location: Whether there is one for each location, too.
         made_from: Where the first one begins.
         made_until: Where the last one ends.
+        opened_until: Where the last one ends that is being made.
         closed_until: Before when late results mark them as stale.
     """
 
@@ -45,6 +47,7 @@ class Spans:
     by_location: bool
     made_from: datetime
     made_until: datetime
+    opened_until: datetime
     closed_until: datetime
 
     @property
@@ -82,6 +85,7 @@ async def read_spans(connection: Connection) -> list[Spans]:
             by_location=row["by_location"],
             made_from=row["made_from"].replace(tzinfo=UTC),
             made_until=row["made_until"].replace(tzinfo=UTC),
+            opened_until=row["opened_until"].replace(tzinfo=UTC),
             closed_until=row["closed_until"].replace(tzinfo=UTC),
         )
         for row in await fetch_all(connection, _SPANS, {})

@@ -31,7 +31,8 @@ SELECT pg_try_advisory_xact_lock(hashtextextended('urlmon.rollups.upkeep', 0)) A
 _MARK: Final = "SELECT mark_rollups_stale(%(at)s, %(at)s + interval '1 hour')"
 _SAVE: Final = """
 UPDATE check_rollup_spans
-SET made_from = %(made_from)s, made_until = %(made_until)s, closed_until = %(closed_until)s
+SET made_from = %(made_from)s, made_until = %(made_until)s, opened_until = %(opened_until)s,
+    closed_until = %(closed_until)s
 WHERE hours = %(hours)s
 """
 _NEWEST_BEFORE: Final = """
@@ -129,11 +130,13 @@ class RollupKeeper:
                 return True
             now = turn["told_at"].replace(tzinfo=UTC)
             for hours, part in _PARTS.items():
-                if await _close(connection, all_spans[hours], now):
-                    return True
-                if await _open(connection, all_spans[hours], all_spans[part]):
-                    return True
-                if await _remake(connection, hours, part):
+                spans = all_spans[hours]
+                if (
+                    await _close(connection, spans, now)
+                    or await _remake(connection, hours, part)
+                    or await _declare(connection, spans)
+                    or await _open(connection, spans, all_spans[part])
+                ):
                     return True
             values = {"keep": keep, "rows": _STEP_ROWS}
             return (await connection.execute(_EXPIRE, values)).rowcount == _STEP_ROWS
@@ -184,8 +187,19 @@ async def _open(connection: Connection, spans: Spans, parts: Spans) -> bool:
             "until": until,
         }
         await connection.execute(_OPEN, values)
-    made_from, made_until = min(spans.made_from, start), max(spans.made_until, until)
-    await _save(connection, evolve(spans, made_from=made_from, made_until=made_until))
+    made_from, opened_until = min(spans.made_from, start), max(spans.opened_until, until)
+    await _save(connection, evolve(spans, made_from=made_from, opened_until=opened_until))
+    return True
+
+
+async def _declare(connection: Connection, spans: Spans) -> bool:
+    """Let readers have the span that was made; say whether there was one.
+
+    Not before: they would take the hours of each monitor that it is not made for yet.
+    """
+    if spans.made_until == spans.opened_until:
+        return False
+    await _save(connection, evolve(spans, made_until=spans.opened_until))
     return True
 
 
@@ -206,6 +220,7 @@ async def _save(connection: Connection, spans: Spans) -> None:
         "hours": spans.hours,
         "made_from": spans.made_from,
         "made_until": spans.made_until,
+        "opened_until": spans.opened_until,
         "closed_until": spans.closed_until,
     }
     await connection.execute(_SAVE, values)

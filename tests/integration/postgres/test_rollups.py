@@ -70,7 +70,7 @@ JOIN (
         CASE WHEN span IN (24, 168) THEN ARRAY[location, ''] ELSE ARRAY[''] END
     ) AS place WHERE hours = 1
     GROUP BY 1, 2, 3, 4, 5
-) AS h ON h.span = s.hours AND h.start_at >= s.made_from AND h.start_at < s.made_until
+) AS h ON h.span = s.hours AND h.start_at >= s.made_from AND h.start_at < s.opened_until
 FULL JOIN (SELECT * FROM check_rollups WHERE hours > 1) AS r
     ON r.hours = h.span AND r.tenant_id = h.tenant_id AND r.monitor_id = h.monitor_id
         AND r.location = h.location AND r.start_at = h.start_at
@@ -114,6 +114,7 @@ def reopen(url: str) -> None:
     run(
         url,
         "UPDATE check_rollup_spans SET made_until = made_until - 3 * make_interval(hours => hours),"
+        " opened_until = opened_until - 3 * make_interval(hours => hours),"
         " closed_until = closed_until - 3 * make_interval(hours => hours) WHERE hours > 1",
     )
 
@@ -187,6 +188,26 @@ async def test_a_day_that_ends_is_opened(
         " AND hours > 1",
     )
     assert ahead == 0
+
+
+async def test_a_span_counts_when_all_of_it_is_made(
+    postgres_recording: ResultStores, postgres_service_pool: Pool, postgres_url: str
+) -> None:
+    """Until then readers take shorter ones: not the hours of whom it is not made for yet."""
+    chance, now = random.Random(6), postgres_recording.clock.now()  # noqa: S311 - no secret
+    reopen(postgres_url)
+    await postgres_recording.results.record(some_results(chance, 200, now=now))
+    spans = "SELECT hours, made_until FROM check_rollup_spans WHERE hours > 1"
+    before = dict(run(postgres_url, spans))
+    keeper = RollupKeeper(Database(postgres_service_pool))
+    while await keeper._step(RETENTION):
+        waiting = run(
+            postgres_url,
+            "SELECT hours, start_at FROM check_rollups JOIN check_rollup_spans USING (hours)"
+            " WHERE stale AND start_at < made_until",
+        )
+        assert [at for hours, at in waiting if at >= before[hours]] == []
+    assert all(made_until > before[hours] for hours, made_until in run(postgres_url, spans))
 
 
 async def test_a_day_waits_for_who_stores_results_in_it(
