@@ -107,34 +107,35 @@ def read_only(server: PostgresServer) -> Way:
 
 
 @contextmanager
-def small_disk(server: PostgresServer) -> Iterator[Way]:
-    """Keep the results of today on a small disk; give how that is full, and has room again."""
-    folder = Path(tempfile.mkdtemp(prefix="urlmon-small-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=755", "tmpfs", folder]
+def small_disk(folder: Path, server: str, *, megabytes: int) -> Iterator[Way]:
+    """Mount a small disk on a folder; give how that is full, and has room again."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", folder]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
-        folder.rmdir()
-        pytest.skip("a full disk of PostgreSQL: NOT TESTED, as no tmpfs can be mounted here")
+        pytest.skip(f"a full disk of {server}: NOT TESTED, as no tmpfs can be mounted here")
+    ballast = folder / "ballast"
+
+    def fill() -> None:
+        with ballast.open("wb") as file, suppress(OSError):
+            while True:
+                file.write(bytes(8_192))
+                file.flush()
+
     try:
-        space, ballast = folder / "space", folder / "ballast"
-        space.mkdir()
-        owner = (server.folder / "data").stat()
-        os.chown(space, owner.st_uid, owner.st_gid)
-        with psycopg.connect(server.url, autocommit=True) as admin:
-            admin.execute(f"CREATE TABLESPACE small LOCATION '{space}'".encode())
-            for (relation,) in admin.execute(PARTITIONS).fetchall():
-                admin.execute(f"ALTER {relation} SET TABLESPACE small".encode())
-
-        def fill() -> None:
-            with ballast.open("wb") as file, suppress(OSError):
-                while True:
-                    file.write(bytes(8_192))
-                    file.flush()
-
         yield fill, ballast.unlink
-        server.stop()
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
-        folder.rmdir()
+
+
+def move_results(server: PostgresServer, folder: Path) -> None:
+    """Keep the results of today in a folder."""
+    space = folder / "space"
+    space.mkdir()
+    owner = (server.folder / "data").stat()
+    os.chown(space, owner.st_uid, owner.st_gid)
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute(f"CREATE TABLESPACE small LOCATION '{space}'".encode())
+        for (relation,) in admin.execute(PARTITIONS).fetchall():
+            admin.execute(f"ALTER {relation} SET TABLESPACE small".encode())
 
 
 async def everything(store: CheckResultStore, since: datetime) -> list[CheckResult]:
@@ -241,15 +242,27 @@ async def bridge_one(store: CheckResultStore, way: Way, folder: Path) -> None:
         await bridge(writer, {"store": store}, [("store", way)])
 
 
+def new_influxdb(folder: Path) -> InfluxServer:
+    """Find an InfluxDB of the test's own."""
+    try:
+        return InfluxServer(folder)
+    except MissingServerError as exc:
+        leave_out(exc)
+
+
 @pytest.fixture
 def influxdb(tmp_path: Path) -> Iterator[InfluxServer]:
     """An InfluxDB of the test's own."""
-    try:
-        server = InfluxServer(tmp_path / "influxdb")
-    except MissingServerError as exc:
-        leave_out(exc)
-    with server:
+    with new_influxdb(tmp_path / "influxdb") as server:
         yield server
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that servers may enter which run as another user."""
+    folder = Path(tempfile.mkdtemp(prefix="urlmon-small-disk-"))
+    yield folder
+    folder.rmdir()
 
 
 @pytest.mark.timeout(120)
@@ -265,12 +278,36 @@ async def test_postgresql_goes_away(tmp_path: Path, how: str) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.postgres
-async def test_the_disk_of_postgresql_is_full(tmp_path: Path) -> None:
+async def test_the_disk_of_postgresql_is_full(tmp_path: Path, public_folder: Path) -> None:
     """While there is no room for another row results wait, and none is put aside for it."""
-    with PostgresServer(tmp_path / "postgresql") as server:
+    with (
+        small_disk(public_folder, "PostgreSQL", megabytes=16) as way,
+        PostgresServer(tmp_path / "postgresql") as server,
+    ):
         async with in_postgres(server) as store:
-            with small_disk(server) as way:
-                await bridge_one(store, way, tmp_path)
+            move_results(server, public_folder)
+            await bridge_one(store, way, tmp_path)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.influx
+async def test_the_disk_of_influxdb_is_full(tmp_path: Path, public_folder: Path) -> None:
+    """While there is no room for another point results wait, and none is put aside for it."""
+    folder = tmp_path / "influxdb"
+    folder.mkdir()
+    (folder / "engine").symlink_to(public_folder)
+    with (
+        small_disk(public_folder, "InfluxDB", megabytes=192) as (fill, make_room),
+        new_influxdb(folder) as server,
+    ):
+
+        def come_back() -> None:
+            make_room()
+            server.stop()
+            server.start()  # InfluxDB goes on refusing otherwise, room or not
+
+        async with in_influxdb(server) as store:
+            await bridge_one(store, (fill, come_back), tmp_path)
 
 
 @pytest.mark.timeout(120)
