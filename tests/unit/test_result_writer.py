@@ -403,6 +403,23 @@ async def test_a_lone_bad_result_waits_for_company(fault: str) -> None:
         assert bench.account.tally == Tally(stored=3, dead=1)
 
 
+async def test_a_bad_result_does_not_hold_what_waits_behind_it() -> None:
+    """After an outage small batches are tried: one that is bad alone gets company at the next."""
+    bench = Bench(write_through=True)
+    (bad,) = results(1)
+    bench.store.poison = {bad}
+    bench.store.down = True
+    async with bench.writer.running() as writer:
+        await writer.submit([bad])
+        await writer.submit(results(150, since=1))  # too many for a small batch
+        await bench.settle(35)
+        bench.store.down = False
+        for _ in range(5):
+            await bench.settle(35)
+        assert bench.account.tally == Tally(stored=150, dead=1)
+        assert bench.account.pending == 0
+
+
 async def test_what_cannot_be_put_aside_waits() -> None:
     """While the disk takes no dead letter, bad results have no fate, and the good ones have."""
     bench = Bench()

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Final
 
-from urlmon.domain.check_results import CheckResult, Identity
+from urlmon.domain.check_results import MAX_BATCH, CheckResult, Identity
 from urlmon.domain.fates import Fate, Refusal
 from urlmon.errors import StoreError, UnavailableError, UrlmonError
 from urlmon.ports import CheckResultStore
@@ -40,6 +40,7 @@ class Sender:
         self._drain_at = 0.0
         self._answers = 0  # how often the store took something
         self._suspects: dict[Identity, tuple[int, int]] = {}  # the answers then, and how often
+        self._lone = False  # whether what failed last was too little to tell whose fault it is
 
     async def run(self) -> None:
         """Work until it is cancelled."""
@@ -142,7 +143,9 @@ class Sender:
         try:
             async with state.reading:
                 found = await state.spool.read(
-                    after=state.cursor, without=set(state.live), limit=rows
+                    after=state.cursor,
+                    without=set(state.live),
+                    limit=MAX_BATCH if self._lone else rows,  # with company it can be proven
                 )
                 parcels = state.fetched(found)
             state.troubles.pop("read", None)
@@ -183,7 +186,9 @@ class Sender:
             findings = Findings(interrupted=exc)
         except UrlmonError as exc:
             findings = await isolate(self._record, results, exc)
-        if not findings.stored:
+        if findings.stored:
+            self._lone = False
+        else:
             self._spare(findings, results)
         if findings.interrupted is not None:
             after: timedelta | None = getattr(findings.interrupted, "retry_after", None)
@@ -203,6 +208,7 @@ class Sender:
     def _spare(self, findings: Findings, results: Sequence[CheckResult]) -> None:
         """Let those at fault wait where none is stored: many at any rate, a few until proven."""
         places = findings.at_fault
+        self._lone = 0 < len(places) == len(results)
         if places and findings.interrupted is None:
             detail = f"it rejects all that it is sent: {findings.fates[places[0]].reason}"
             findings.interrupted = StoreError(self._state.name, _OPERATION, detail)
