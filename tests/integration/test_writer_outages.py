@@ -115,10 +115,10 @@ def small_disk(folder: Path, server: str, *, megabytes: int) -> Iterator[Way]:
     ballast = folder / "ballast"
 
     def fill() -> None:
-        with ballast.open("wb") as file, suppress(OSError):
+        # Without a buffer, which would be written once more when the file is closed.
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
             while True:
-                file.write(bytes(8_192))
-                file.flush()
+                file.write(bytes(4_096))
 
     try:
         yield fill, ballast.unlink
