@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind, Phases
+from urlmon.domain.check_results import CheckError, CheckResult, ErrorKind
 from urlmon.domain.ids import MonitorId, TenantId
-from urlmon.domain.unchecked import unchecked
+from urlmon.domain.unchecked import results_of
 from urlmon_adapters.influx._client import Rows
 from urlmon_adapters.influx._lines import NO_INSTANT, NO_NUMBER, NO_TEXT, instant
 
@@ -77,9 +77,7 @@ def decode(
 ) -> list[CheckResult]:
     """Return the results that some rows with all fields and tags hold.
 
-    To let the domain look at every number takes several times as long as all the rest.  It is shown
-    a result of the smallest ones of all columns and one of the largest: whatever lies in between is
-    as good.  Of texts it sees each that is different.
+    Of numbers and instants the domain sees the extremes (`results_of`), of texts each that differs.
 
     Raises:
         ValueError, LookupError, TypeError, ArithmeticError: They were not written by urlmon, or
@@ -95,14 +93,7 @@ def decode(
         monitor: check_owner({"tenant_id": tenant, "monitor_id": monitor}, tenant_id, monitor_ids)
         for tenant, monitor in set(zip(tenants, monitors, strict=True))
     }
-    columns: dict[str, Sequence[Any]] = {}
-    least: dict[str, int | None] = {}
-    most: dict[str, int | None] = {}
-    for name, none in _NUMBERS.items():
-        columns[name], least[name], most[name] = _numbers(cells[name], none)
-    for location in set(cells["location"]):
-        for extremes in (least, most):
-            _shown(tenant_id, owners[monitors[0]], location, extremes)
+    columns = {name: _numbers(cells[name], none) for name, none in _NUMBERS.items()}
     columns["tenant_id"] = [tenant_id] * count
     columns["monitor_id"] = [*map(owners.__getitem__, monitors)]
     columns["location"] = cells["location"]
@@ -111,22 +102,14 @@ def decode(
     columns["tls_expires_at"] = _each(_expiry, columns["tls_expires_at_us"])
     said = zip(cells["success"], cells["error_kind"], cells["error_message"], strict=True)
     columns["error"] = _each(_error, [*said])
-    columns["phases"] = unchecked(Phases, count, columns)
-    return unchecked(CheckResult, count, columns)
+    return results_of(columns)
 
 
-def _numbers(
-    cells: Sequence[Any], none: int | None
-) -> tuple[Sequence[int | None], int | None, int | None]:
-    """Return a column, with None where that is what a number stands for, its least and its most."""
+def _numbers(cells: Sequence[Any], none: int | None) -> Sequence[Any]:
+    """Return a column, with None where that is what a number stands for."""
     if set(map(type, cells)) != {int}:  # also where a field is missing: every one is written
         raise ValueError("a cell that is no whole number")
-    least = min(cells)
-    if least != none:
-        return cells, least, max(cells)
-    known = set(cells) - {none}
-    column = [None if cell == none else cell for cell in cells]
-    return column, min(known, default=None), max(known, default=None)
+    return [None if cell == none else cell for cell in cells] if none in cells else cells
 
 
 def _each(convert: Callable[[Any], T], cells: Sequence[Any]) -> list[T]:
@@ -137,29 +120,6 @@ def _each(convert: Callable[[Any], T], cells: Sequence[Any]) -> list[T]:
 
 def _expiry(us: int | None) -> datetime | None:
     return None if us is None else instant(us)
-
-
-def _shown(
-    tenant_id: TenantId, monitor_id: MonitorId, location: str, numbers: Mapping[str, Any]
-) -> None:
-    """Let the domain look at a result.
-
-    Raises:
-        ValueError, TypeError, ArithmeticError: It is none.
-    """
-    expires = numbers["tls_expires_at_us"]
-    CheckResult(
-        tenant_id=tenant_id,
-        monitor_id=monitor_id,
-        location=location,
-        scheduled_at=instant(numbers["time"]),
-        checked_at=instant(numbers["checked_at_us"]),
-        status_code=numbers["status_code"],
-        response_time_us=numbers["response_time_us"],
-        phases=Phases(**{name: numbers[name] for name in _PHASES}),
-        tls_expires_at=None if expires is None else instant(expires),
-        size_bytes=numbers["size_bytes"],
-    )
 
 
 def _error(said: tuple[str, str, str]) -> CheckError | None:
